@@ -1,0 +1,259 @@
+//! Between the boundary's types and plain Rust, in both directions.
+//!
+//! What comes from the other side is data, not truth: JSON that does not parse and numbers that
+//! are not known become errors, and never a lesser restriction.
+
+use std::borrow::Cow;
+
+use abi_stable::std_types::{RCowStr, RResult, RStr, RString};
+use serde_json::Map;
+
+use super::v1::{ActorV1, CreateV1, CreatedV1, ErrorV1, ReasonV1, VerdictV1};
+use crate::{
+    Actor, CreateToken, CreatedToken, PluginError, PluginErrorKind, Reason, ReasonKind, Result, TokenDetails, Verdict,
+};
+
+/// A verdict or an error, on its way across.
+pub fn verdict_to_v1(verdict: Result<Verdict>) -> VerdictV1 {
+    match verdict {
+        Ok(Verdict::NotRecognized) => VerdictV1::NotRecognized,
+        Ok(Verdict::Accepted(actor)) => match actor_to_v1(actor) {
+            Ok(actor) => VerdictV1::Accepted(actor),
+            Err(error) => VerdictV1::Failed(error_to_v1(error)),
+        },
+        Ok(Verdict::Rejected(reason)) => VerdictV1::Rejected(reason_to_v1(reason)),
+        Err(error) => match error.kind() {
+            PluginErrorKind::TokenInvalid(reason) => VerdictV1::Rejected(reason_to_v1(reason.clone())),
+            _ => VerdictV1::Failed(error_to_v1(error)),
+        },
+    }
+}
+
+/// A verdict or an error that came across.
+///
+/// # Errors
+///
+/// The other side's error, or that its actor could not be read.
+pub fn verdict_from_v1(verdict: VerdictV1) -> Result<Verdict> {
+    match verdict {
+        VerdictV1::NotRecognized => Ok(Verdict::NotRecognized),
+        VerdictV1::Accepted(actor) => actor_from_v1(actor).map(Verdict::Accepted),
+        VerdictV1::Rejected(reason) => Ok(Verdict::Rejected(reason_from_v1(reason))),
+        VerdictV1::Failed(error) => Err(error_from_v1(error)),
+    }
+}
+
+fn actor_to_v1(actor: Actor) -> Result<ActorV1> {
+    Ok(ActorV1 {
+        id: actor.id.into(),
+        token: cow_to_v1(actor.token),
+        token_expires: actor.token_expires.into(),
+        restrictions: match &actor.restrictions {
+            None => RString::new(),
+            Some(restrictions) => serde_json::to_string(restrictions).map_err(PluginError::failed)?.into(),
+        },
+        claims: if actor.claims.is_empty() {
+            RString::new()
+        } else {
+            serde_json::to_string(&actor.claims).map_err(PluginError::failed)?.into()
+        },
+    })
+}
+
+fn actor_from_v1(actor: ActorV1) -> Result<Actor> {
+    let unreadable = |part: &str, error: serde_json::Error| PluginError::failed(format!("actor's {part}: {error}"));
+    Ok(Actor {
+        id: actor.id.as_str().to_owned(),
+        token: cow_from_v1(actor.token),
+        token_expires: actor.token_expires.into_option(),
+        restrictions: match actor.restrictions.as_str() {
+            "" => None,
+            text => Some(serde_json::from_str(text).map_err(|error| unreadable("restrictions", error))?),
+        },
+        claims: match actor.claims.as_str() {
+            "" => Map::new(),
+            text => serde_json::from_str(text).map_err(|error| unreadable("claims", error))?,
+        },
+    })
+}
+
+/// A request for a token, written out where its parts need it, so that [`CreateText::view`] can borrow from it.
+#[derive(Debug)]
+pub struct CreateText<'a> {
+    request: &'a CreateToken,
+    restrictions: String,
+    details: String,
+}
+
+impl<'a> CreateText<'a> {
+    /// Writes the parts that cross as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When a part cannot be written.
+    pub fn new(request: &'a CreateToken) -> Result<Self> {
+        let restrictions = match &request.restrictions {
+            None => String::new(),
+            Some(restrictions) => serde_json::to_string(restrictions).map_err(PluginError::failed)?,
+        };
+        let details = if request.details.is_default() {
+            String::new()
+        } else {
+            serde_json::to_string(&request.details).map_err(PluginError::failed)?
+        };
+        Ok(Self { request, restrictions, details })
+    }
+
+    /// The request as it crosses.
+    pub fn view(&self) -> CreateV1<'_> {
+        CreateV1 {
+            actor_id: RStr::from(self.request.actor_id.as_str()),
+            expires_after: self.request.expires_after.unwrap_or(0),
+            restrictions: RStr::from(self.restrictions.as_str()),
+            details: RStr::from(self.details.as_str()),
+        }
+    }
+}
+
+/// A request for a token that came across.
+///
+/// # Errors
+///
+/// When a part cannot be read.
+pub fn create_from_v1(request: CreateV1<'_>) -> Result<CreateToken> {
+    let unreadable = |part: &str, error: serde_json::Error| PluginError::invalid_argument(format!("{part}: {error}"));
+    Ok(CreateToken {
+        actor_id: request.actor_id.as_str().to_owned(),
+        handler: None,
+        expires_after: Some(request.expires_after).filter(|seconds| *seconds > 0),
+        restrictions: match request.restrictions.as_str() {
+            "" => None,
+            text => Some(serde_json::from_str(text).map_err(|error| unreadable("restrictions", error))?),
+        },
+        details: match request.details.as_str() {
+            "" => TokenDetails::default(),
+            text => serde_json::from_str(text).map_err(|error| unreadable("details", error))?,
+        },
+    })
+}
+
+/// A new token or an error, on its way across.
+pub fn created_to_v1(created: Result<CreatedToken>) -> RResult<CreatedV1, ErrorV1> {
+    result_to_v1(created.map(|created| CreatedV1 {
+        token: created.token.into(),
+        id: created.id.map(RString::from).into(),
+        expires_at: created.expires_at.into(),
+    }))
+}
+
+/// A new token or an error that came across.
+///
+/// # Errors
+///
+/// The other side's error.
+pub fn created_from_v1(created: RResult<CreatedV1, ErrorV1>) -> Result<CreatedToken> {
+    result_from_v1(created).map(|created| CreatedToken {
+        token: created.token.into(),
+        id: created.id.into_option().map(RString::into_string),
+        expires_at: created.expires_at.into_option(),
+    })
+}
+
+/// A result on its way across.
+pub fn result_to_v1<T>(result: Result<T>) -> RResult<T, ErrorV1> {
+    result.map_err(error_to_v1).into()
+}
+
+/// A result that came across.
+///
+/// # Errors
+///
+/// The other side's error.
+pub fn result_from_v1<T>(result: RResult<T, ErrorV1>) -> Result<T> {
+    result.into_result().map_err(error_from_v1)
+}
+
+fn reason_to_v1(reason: Reason) -> ReasonV1 {
+    ReasonV1 { kind: reason_code(reason.kind()), message: cow_to_v1(reason.into_message()) }
+}
+
+fn reason_from_v1(reason: ReasonV1) -> Reason {
+    Reason::new(reason_kind(reason.kind), cow_from_v1(reason.message))
+}
+
+const REASONS: [(u8, ReasonKind); 7] = [
+    (1, ReasonKind::BadSignature),
+    (2, ReasonKind::Malformed),
+    (3, ReasonKind::Expired),
+    (4, ReasonKind::NotYetValid),
+    (5, ReasonKind::Revoked),
+    (6, ReasonKind::Disabled),
+    (7, ReasonKind::TooLong),
+];
+
+fn reason_code(kind: ReasonKind) -> u8 {
+    REASONS.iter().find(|(_, known)| *known == kind).map_or(0, |(code, _)| *code)
+}
+
+fn reason_kind(code: u8) -> ReasonKind {
+    REASONS.iter().find(|(known, _)| *known == code).map_or(ReasonKind::Other, |(_, kind)| *kind)
+}
+
+/// An error on its way across.
+pub fn error_to_v1(error: PluginError) -> ErrorV1 {
+    let (kind, message) = error.into_parts();
+    let (kind, message, subject) = match kind {
+        PluginErrorKind::Failed => (0, message, RString::new()),
+        PluginErrorKind::InvalidArgument => (1, message, RString::new()),
+        PluginErrorKind::Disabled => (2, message, RString::new()),
+        PluginErrorKind::MissingTokenInfo(key) => (3, message, key.into()),
+        PluginErrorKind::TokenInvalid(reason) => {
+            let code = reason_code(reason.kind());
+            (4, reason.into_message(), code.to_string().into())
+        }
+        PluginErrorKind::TokenGeneration => (5, message, RString::new()),
+        PluginErrorKind::NotFound(what) => (6, message, what.into()),
+        PluginErrorKind::Unsupported => (7, message, RString::new()),
+        PluginErrorKind::Panicked => (8, message, RString::new()),
+        PluginErrorKind::DeadlineExceeded => (9, message, RString::new()),
+        PluginErrorKind::Cancelled => (10, message, RString::new()),
+    };
+    ErrorV1 { kind, message: cow_to_v1(message), subject }
+}
+
+/// An error that came across.
+pub fn error_from_v1(error: ErrorV1) -> PluginError {
+    let message = cow_from_v1(error.message);
+    let subject = || error.subject.as_str().to_owned();
+    let kind = match error.kind {
+        1 => PluginErrorKind::InvalidArgument,
+        2 => PluginErrorKind::Disabled,
+        3 => PluginErrorKind::MissingTokenInfo(subject()),
+        4 => {
+            let kind = error.subject.parse().map_or(ReasonKind::Other, reason_kind);
+            PluginErrorKind::TokenInvalid(Reason::new(kind, message.clone()))
+        }
+        5 => PluginErrorKind::TokenGeneration,
+        6 => PluginErrorKind::NotFound(subject()),
+        7 => PluginErrorKind::Unsupported,
+        8 => PluginErrorKind::Panicked,
+        9 => PluginErrorKind::DeadlineExceeded,
+        10 => PluginErrorKind::Cancelled,
+        _ => PluginErrorKind::Failed,
+    };
+    PluginError::new(kind, message)
+}
+
+fn cow_to_v1(text: Cow<'static, str>) -> RCowStr<'static> {
+    match text {
+        Cow::Borrowed(text) => RCowStr::Borrowed(text.into()),
+        Cow::Owned(text) => RCowStr::Owned(text.into()),
+    }
+}
+
+fn cow_from_v1(text: RCowStr<'static>) -> Cow<'static, str> {
+    match text {
+        RCowStr::Borrowed(text) => Cow::Borrowed(text.as_str()),
+        RCowStr::Owned(text) => Cow::Owned(text.into_string()),
+    }
+}

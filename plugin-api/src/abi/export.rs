@@ -1,0 +1,230 @@
+//! From an author's `register` function to what a plugin library exports.
+
+use abi_stable::{
+    sabi_trait::TD_Opaque,
+    std_types::{ROption, RResult, RStr, RString},
+};
+use serde::de::DeserializeOwned;
+
+pub use abi_stable;
+
+use super::{
+    extension::ExtensionV1,
+    fence::fenced,
+    manifest::Hook,
+    objects::{AsyncObject, Object, keeper, refused},
+    services::HostServices,
+    v1,
+};
+use crate::{
+    AsyncTokenHandler, Delivery, EventSink, Hooks, HostHandle, PluginError, Result, TokenGenerator, TokenHandler,
+    Wrapper, bridge, handler::MAX_CLAIM_BYTES, secret::Watch,
+};
+
+/// Makes an instance of a plugin that is a library of its own.
+pub fn new_instance<C: DeserializeOwned>(
+    services: v1::Services,
+    new: v1::NewInstanceV1<'_>,
+    declared: &[Hook],
+    register: fn(&mut Hooks, C) -> Result<()>,
+) -> RResult<v1::InstanceV1, v1::ErrorV1> {
+    instantiate(HostServices::new(services, new.name.as_str(), bridge::install()), new, Some(declared), register)
+}
+
+/// Makes an instance of a plugin that is linked into the host.
+pub fn new_in_process<C: DeserializeOwned>(
+    services: v1::Services,
+    new: v1::NewInstanceV1<'_>,
+    register: impl FnOnce(&mut Hooks, C) -> Result<()>,
+) -> RResult<v1::InstanceV1, v1::ErrorV1> {
+    instantiate(HostServices::new(services, new.name.as_str(), bridge::IN_PROCESS), new, None, register)
+}
+
+/// Level 1 has no extensions of the library itself.
+pub extern "C" fn no_extension(_: RStr<'_>) -> ROption<ExtensionV1> {
+    ROption::RNone
+}
+
+fn instantiate<C: DeserializeOwned>(
+    services: std::sync::Arc<HostServices>,
+    new: v1::NewInstanceV1<'_>,
+    declared: Option<&[Hook]>,
+    register: impl FnOnce(&mut Hooks, C) -> Result<()>,
+) -> RResult<v1::InstanceV1, v1::ErrorV1> {
+    let mut hooks = Hooks::new(HostHandle(std::sync::Arc::clone(&services)), keeper(&services));
+    let registered = fenced(&services, || {
+        let watch = Watch::start(new.resolved.iter().map(|value| value.as_str()));
+        let config = read_settings(new.settings.as_str())?;
+        if watch.inline() > 0 {
+            hooks.warn("a secret stands in the configuration itself: use { env = \"NAME\" } or { file = \"path\" }");
+        }
+        drop(watch);
+        register(&mut hooks, config)?;
+        declared.map_or(Ok(()), |declared| hooks.check_declared(declared))
+    });
+    match registered {
+        Ok(()) => RResult::ROk(hooks.into_instance()),
+        Err(error) => refused(error),
+    }
+}
+
+/// Reads the settings into the author's type. Unknown keys are refused, whether or not the author
+/// thought of `deny_unknown_fields`.
+fn read_settings<C: DeserializeOwned>(settings: &str) -> Result<C> {
+    let mut unknown = Vec::new();
+    let mut json = serde_json::Deserializer::from_str(settings);
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    let read = serde_ignored::deserialize(tracked, |path| unknown.push(path.to_string()));
+    let config = read.map_err(|error: serde_json::Error| {
+        let path = track.path().to_string();
+        // The position that serde adds is one in the host's JSON, which nobody has seen.
+        let text = error.to_string();
+        let text = text.split(" at line ").next().unwrap_or_default();
+        PluginError::invalid_argument(if path == "." { text.to_owned() } else { format!("`{path}`: {text}") })
+    })?;
+    match unknown.as_slice() {
+        [] => Ok(config),
+        unknown => Err(PluginError::invalid_argument(format!("`{}`: unknown key", unknown.join("`, `")))),
+    }
+}
+
+impl Hooks {
+    pub(crate) fn put_handler(&mut self, handler: impl TokenHandler, blocking: bool) {
+        let (name, claims) = (handler.name().to_owned(), handler.claims());
+        let object = v1::Handler::from_value(Object::new(handler, self.host(), "the handler"), TD_Opaque);
+        let object = if blocking { v1::HandlerKindV1::Blocking(object) } else { v1::HandlerKindV1::Inline(object) };
+        self.put_entry(name, claims, object);
+    }
+
+    pub(crate) fn put_async_handler(&mut self, handler: impl AsyncTokenHandler) {
+        let (name, claims) = (handler.name().to_owned(), handler.claims());
+        let object = v1::AsyncHandler::from_value(AsyncObject::new(handler, self.host()), TD_Opaque);
+        self.put_entry(name, claims, v1::HandlerKindV1::Async(object));
+    }
+
+    fn put_entry(&mut self, name: String, claims: crate::Claims, handler: v1::HandlerKindV1) {
+        if let Some(claim) = claims.as_slice().iter().find(|claim| claim.is_empty() || claim.len() > MAX_CLAIM_BYTES) {
+            self.fault(format!(
+                "handler `{name}` claims a prefix of {} bytes, expected 1 to {MAX_CLAIM_BYTES}",
+                claim.len()
+            ));
+        }
+        let claims = claims.0.into_iter().map(RString::from).collect();
+        self.instance.handlers.push(v1::HandlerEntryV1 { name: name.into(), claims, handler });
+    }
+
+    pub(crate) fn put_wrapper(&mut self, wrapper: impl Wrapper) {
+        let name = RString::from(wrapper.name());
+        let wrapper = v1::WrapperObject::from_value(Object::new(wrapper, self.host(), "the wrapper"), TD_Opaque);
+        self.instance.wrappers.push(v1::WrapperEntryV1 { name, wrapper });
+    }
+
+    pub(crate) fn put_event_sink(&mut self, sink: impl EventSink) {
+        let (name, required) = (RString::from(sink.name()), sink.delivery() == Delivery::Required);
+        let sink = v1::Sink::from_value(Object::new(sink, self.host(), "the event sink"), TD_Opaque);
+        self.instance.event_sinks.push(v1::EventSinkEntryV1 { name, required, sink });
+    }
+
+    pub(crate) fn put_token_generator(&mut self, generator: impl TokenGenerator) {
+        let id = RString::from(generator.id());
+        let generator = v1::Generator::from_value(Object::new(generator, self.host(), "the generator"), TD_Opaque);
+        self.instance.token_generators.push(v1::TokenGeneratorEntryV1 { id, generator });
+    }
+}
+
+/// Exports a plugin from a `cdylib` crate: its manifest and its root.
+///
+/// ```
+/// # mod plugin {
+/// use token_plugin_api::{Hooks, NoConfig, Result, export_plugin};
+///
+/// fn register(hooks: &mut Hooks, _: NoConfig) -> Result<()> {
+///     Ok(())
+/// }
+///
+/// export_plugin! {
+///     name: "example",
+///     hooks: [TokenHandler, Wrapper],
+///     tryfirst: true,
+///     register: register,
+/// }
+/// # }
+/// # fn main() {}
+/// ```
+///
+/// - `name`: the plugin's name, in listings and as the default in configurations;
+/// - `hooks`: what it registers, of [`Hook`](crate::abi::manifest::Hook)'s variants; registering anything else is refused;
+/// - `tryfirst`, `trylast`: where it asks to be in the call order, `false` when left out; the configuration overrides them;
+/// - `register`: a `fn(&mut Hooks, Config) -> Result<()>`, where `Config` is any `Deserialize` type.
+///
+/// Version and description are those of the crate.
+#[macro_export]
+macro_rules! export_plugin {
+    (
+        name: $name:literal,
+        hooks: [$($hook:ident),* $(,)?],
+        $(tryfirst: $tryfirst:literal,)?
+        $(trylast: $trylast:literal,)?
+        register: $register:path $(,)?
+    ) => {
+        // The exported symbols and the section are the boundary itself.
+        #[allow(unsafe_code)]
+        const _: () = {
+            use $crate::abi::{export, manifest, v1};
+            use $crate::abi::export::abi_stable::{library, prefix_type::PrefixTypeTrait, std_types};
+
+            const RECORDS: &[(&str, &str)] = &[
+                ("name", $name),
+                ("version", env!("CARGO_PKG_VERSION")),
+                ("description", env!("CARGO_PKG_DESCRIPTION")),
+                ("abi", "1"),
+                ("api", $crate::VERSION),
+                ("rustc", manifest::RUSTC),
+                ("panic", if cfg!(panic = "unwind") { "unwind" } else { "abort" }),
+                (
+                    "static_sha_and_avx",
+                    if cfg!(all(target_feature = "sha", target_feature = "avx")) { "true" } else { "false" },
+                ),
+                ("tryfirst", if false $(|| $tryfirst)? { "true" } else { "false" }),
+                ("trylast", if false $(|| $trylast)? { "true" } else { "false" }),
+                $(("hook", manifest::Hook::$hook.name()),)*
+            ];
+
+            // Exported as well as placed in a section: an exported symbol is never collected by the linker.
+            #[used]
+            #[unsafe(export_name = "token_plugin_manifest")]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__token_plugin"))]
+            #[cfg_attr(windows, unsafe(link_section = ".tokplug"))]
+            #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".token_plugin"))]
+            static MANIFEST: [u8; manifest::encoded_len(RECORDS)] = manifest::encode(RECORDS);
+
+            extern "C" fn new_instance(
+                services: v1::Services,
+                new: v1::NewInstanceV1<'_>,
+            ) -> std_types::RResult<v1::InstanceV1, v1::ErrorV1> {
+                export::new_instance(services, new, &[$(manifest::Hook::$hook),*], $register)
+            }
+
+            fn root() -> v1::PluginRoot_Ref {
+                v1::PluginRoot { new_instance, extension: export::no_extension }.leak_into_prefix()
+            }
+
+            extern "C" fn constructor() -> library::RootModuleResult {
+                library::__call_root_module_loader(root)
+            }
+
+            // The name that `abi_stable` looks for: `ROOT_MODULE_LOADER_NAME`.
+            #[unsafe(export_name = "_lib_header_root_module_loader")]
+            static ROOT: library::LibHeader = {
+                // SAFETY: `constructor` returns the module that `root` made, a `PluginRoot_Ref`.
+                unsafe {
+                    library::LibHeader::from_constructor::<v1::PluginRoot_Ref>(
+                        constructor,
+                        library::CheckTypeLayout::Yes,
+                    )
+                }
+            };
+        };
+    };
+}

@@ -1,0 +1,115 @@
+//! The panic fence: no panic of a plugin's code leaves the plugin.
+//!
+//! A panic that reaches a boundary function ends the process, and the host could not catch it
+//! (every library has its own panic runtime). So all author code, `Drop` included, runs in here.
+#![allow(unsafe_code)]
+
+use std::{
+    any::Any,
+    mem::ManuallyDrop,
+    ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::services::HostServices;
+use crate::{PluginError, PluginErrorKind, Result, bridge};
+
+/// Runs author code: a panic comes out as an error with its message and, where known, its place.
+pub(super) fn fenced<T>(services: &HostServices, code: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _entered = bridge::Entered::new(services.log_slot());
+    // Author code that panics may leave its own state torn; what is torn stays inside its instance.
+    catch_unwind(AssertUnwindSafe(code))
+        .unwrap_or_else(|payload| Err(PluginError::new(PluginErrorKind::Panicked, describe(payload))))
+}
+
+fn describe(payload: Box<dyn Any + Send>) -> String {
+    let message = bridge::take_last_panic().unwrap_or_else(|| bridge::payload_message(&*payload));
+    // The payload is the author's too: its `Drop` may panic in turn. Then it is leaked.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+        std::mem::forget(second);
+    }
+    message
+}
+
+/// A value of the author's that is dropped inside the fence; what goes wrong is told to the host.
+pub(super) struct Guarded<T> {
+    value: ManuallyDrop<T>,
+    services: Arc<HostServices>,
+    what: &'static str,
+}
+
+impl<T> Guarded<T> {
+    pub(super) fn new(value: T, services: Arc<HostServices>, what: &'static str) -> Self {
+        Self { value: ManuallyDrop::new(value), services, what }
+    }
+
+    pub(super) fn services(&self) -> &Arc<HostServices> {
+        &self.services
+    }
+
+    /// The value, no longer guarded.
+    pub(super) fn into_inner(mut self) -> T {
+        // SAFETY: `self` is forgotten right after, so the value is neither used nor dropped again.
+        let value = unsafe { ManuallyDrop::take(&mut self.value) };
+        // SAFETY: the same for the second field that owns something; `what` owns nothing.
+        drop(unsafe { std::ptr::read(&self.services) });
+        std::mem::forget(self);
+        value
+    }
+}
+
+impl<T> Deref for Guarded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> Drop for Guarded<T> {
+    fn drop(&mut self) {
+        let dropped = fenced(&self.services, || {
+            // SAFETY: this is `drop`, which runs once, and the field is not touched after it.
+            unsafe { ManuallyDrop::drop(&mut self.value) };
+            Ok(())
+        });
+        if let Err(error) = dropped {
+            self.services.fault(format!("{} {error} while it was dropped", self.what));
+        }
+    }
+}
+
+/// A future of the author's: polled and dropped inside the fence.
+pub(super) struct FencedFuture<F>(Option<Guarded<Pin<Box<F>>>>);
+
+impl<F> FencedFuture<F> {
+    pub(super) fn new(future: F, services: Arc<HostServices>) -> Self {
+        Self(Some(Guarded::new(Box::pin(future), services, "a future")))
+    }
+}
+
+impl<T, F: Future<Output = Result<T>>> Future for FencedFuture<F> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let Some(guarded) = &mut self.0 else {
+            return Poll::Ready(Err(PluginError::failed("a future was polled after it was done")));
+        };
+        let services = Arc::clone(&guarded.services);
+        let polled = fenced(&services, || Ok(guarded.value.as_mut().poll(context)));
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => {
+                self.0 = None;
+                Poll::Ready(result)
+            }
+            Err(panicked) => {
+                self.0 = None;
+                Poll::Ready(Err(panicked))
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The boundary. Authors never see it: [`v1`] holds the frozen types, [`convert`] turns them into
+//! plain Rust and back at once, the fence keeps panics inside, and the export macro ties it together.
+
+pub mod convert;
+pub mod export;
+pub mod extension;
+mod fence;
+pub mod manifest;
+mod objects;
+pub(crate) mod services;
+pub mod v1;

@@ -1,0 +1,240 @@
+//! The bridge for what is doubled: `tracing` and `log` in a plugin are other copies than the
+//! host's, and so is the panic hook. This installs the plugin's ends of them, once for each library.
+//!
+//! A library may be used by several instances. Each has a slot, which the fence sets for the
+//! thread while author code runs; on the author's own threads, where no fence is, events go to the
+//! instance that was made first.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    fmt::{self, Write as _},
+    panic::PanicHookInfo,
+    sync::{
+        Arc, Once, PoisonError, RwLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde_json::{Map, Value};
+use tracing_core::{
+    Event, Interest, Level, Metadata, Subscriber, field,
+    field::Visit,
+    span::{Attributes, Id, Record},
+};
+
+use crate::abi::services::HostServices;
+
+/// The place of one instance among those of its library; 0: an instance that is linked into the
+/// host, whose `tracing` is the host's own and needs no bridge.
+pub(crate) type Slot = u32;
+
+/// The slot of an instance that is linked into the host.
+pub(crate) const IN_PROCESS: Slot = 0;
+
+static SLOTS: RwLock<Vec<Weak<HostServices>>> = RwLock::new(Vec::new());
+
+thread_local! {
+    /// The instance whose code runs on this thread, when a fence is around it.
+    static CURRENT: Cell<Option<Slot>> = const { Cell::new(None) };
+    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Installs the bridge in this library, and takes a slot for a new instance.
+pub(crate) fn install() -> Slot {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // A library that already has a subscriber or logger of its own keeps it.
+        let _ = tracing_core::dispatcher::set_global_default(tracing_core::Dispatch::new(ToHost));
+        if log::set_logger(&ToHost).is_ok() {
+            log::set_max_level(log::LevelFilter::Trace);
+        }
+        std::panic::set_hook(Box::new(on_panic));
+    });
+    let mut slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
+    slots.push(Weak::new());
+    slots.len() as Slot
+}
+
+/// Fills a slot.
+pub(crate) fn attach(slot: Slot, services: &Arc<HostServices>) {
+    set(slot, Arc::downgrade(services));
+}
+
+/// Empties a slot.
+pub(crate) fn detach(slot: Slot) {
+    set(slot, Weak::new());
+}
+
+fn set(slot: Slot, services: Weak<HostServices>) {
+    let mut slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(place) = (slot as usize).checked_sub(1).and_then(|index| slots.get_mut(index)) {
+        *place = services;
+    }
+}
+
+/// While it lives, this thread's events are those of the slot's instance.
+pub(crate) struct Entered(Option<Slot>);
+
+impl Entered {
+    pub(crate) fn new(slot: Slot) -> Self {
+        Self(CURRENT.replace(Some(slot)))
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+/// What the last panic on this thread said and where it was, once.
+pub(crate) fn take_last_panic() -> Option<String> {
+    LAST_PANIC.take()
+}
+
+/// The message in a panic's payload.
+pub(crate) fn payload_message(payload: &(dyn Any + Send)) -> String {
+    let message = payload.downcast_ref::<&str>().copied();
+    let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    message.unwrap_or("a payload that is no text").to_owned()
+}
+
+fn on_panic(info: &PanicHookInfo<'_>) {
+    let mut message = payload_message(info.payload());
+    if let Some(place) = info.location() {
+        let _ = write!(message, ", at {place}");
+    }
+    if CURRENT.get().is_none()
+        && let Some(services) = services()
+    {
+        services.log(1, "panic", &format!("a thread of the plugin panicked: {message}"), "");
+    }
+    LAST_PANIC.set(Some(message));
+}
+
+fn services() -> Option<Arc<HostServices>> {
+    let slots = SLOTS.read().unwrap_or_else(PoisonError::into_inner);
+    match CURRENT.get() {
+        Some(slot) => slots.get((slot as usize).checked_sub(1)?)?.upgrade(),
+        None => slots.iter().find_map(Weak::upgrade),
+    }
+}
+
+/// Hands events to the host.
+struct ToHost;
+
+impl Subscriber for ToHost {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        // The host's filter may change at any time, so it is asked each time.
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && services().is_some_and(|host| host.log_enabled(number(metadata.level())))
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let Some(host) = services() else { return };
+        let mut text = Text::default();
+        event.record(&mut text);
+        let metadata = event.metadata();
+        host.log(number(metadata.level()), metadata.target(), &text.message, &text.fields());
+    }
+
+    // Spans end at the boundary: their ids only have to be well-formed.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Id::from_u64(NEXT.fetch_add(1, Ordering::Relaxed).max(1))
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+fn number(level: &Level) -> u8 {
+    match *level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}
+
+impl log::Log for ToHost {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        services().is_some_and(|host| host.log_enabled(metadata.level() as u8))
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let Some(host) = services() else { return };
+        let level = record.level() as u8;
+        if !host.log_enabled(level) {
+            return;
+        }
+        struct Pairs(Map<String, Value>);
+        impl<'kvs> log::kv::VisitSource<'kvs> for Pairs {
+            fn visit_pair(
+                &mut self,
+                key: log::kv::Key<'kvs>,
+                value: log::kv::Value<'kvs>,
+            ) -> Result<(), log::kv::Error> {
+                self.0.insert(key.to_string(), Value::String(value.to_string()));
+                Ok(())
+            }
+        }
+        let mut text = Text { message: record.args().to_string(), ..Text::default() };
+        let mut pairs = Pairs(Map::new());
+        if record.key_values().visit(&mut pairs).is_ok() {
+            text.fields = pairs.0;
+        }
+        host.log(level, record.target(), &text.message, &text.fields());
+    }
+
+    fn flush(&self) {}
+}
+
+/// An event's message and its other fields.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: Map<String, Value>,
+}
+
+impl Text {
+    fn fields(&self) -> String {
+        if self.fields.is_empty() { String::new() } else { Value::Object(self.fields.clone()).to_string() }
+    }
+
+    fn put(&mut self, field: &field::Field, value: Value) {
+        match value {
+            Value::String(text) if field.name() == "message" => self.message = text,
+            value => {
+                self.fields.insert(field.name().to_owned(), value);
+            }
+        }
+    }
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &field::Field, value: &dyn fmt::Debug) {
+        self.put(field, Value::String(format!("{value:?}")));
+    }
+    fn record_str(&mut self, field: &field::Field, value: &str) {
+        self.put(field, value.into());
+    }
+    fn record_i64(&mut self, field: &field::Field, value: i64) {
+        self.put(field, value.into());
+    }
+    fn record_u64(&mut self, field: &field::Field, value: u64) {
+        self.put(field, value.into());
+    }
+    fn record_f64(&mut self, field: &field::Field, value: f64) {
+        self.put(field, value.into());
+    }
+    fn record_bool(&mut self, field: &field::Field, value: bool) {
+        self.put(field, value.into());
+    }
+}

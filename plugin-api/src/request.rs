@@ -1,0 +1,337 @@
+//! What a handler is asked to do: create a token, find, change and invalidate tokens.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::TokenRestrictions;
+
+/// The tries that Djblets gives a generator to find a token that does not exist yet.
+pub const DEFAULT_MAX_ATTEMPTS: u32 = 20;
+
+/// A request for a token: Datasette's `create_token` and Djblets' `generate_token` in one.
+///
+/// ```
+/// use token_plugin_api::{CreateToken, TokenRestrictions};
+///
+/// let request = CreateToken::new("root")
+///     .expires_after(3600)
+///     .restricted_to(TokenRestrictions::nothing().allow_all("view-instance"));
+/// assert_eq!(request.actor_id, "root");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CreateToken {
+    /// Whom the token stands for.
+    pub actor_id: String,
+    /// The name of the handler that is to make it; none: the first in call order that can.
+    pub handler: Option<String>,
+    /// Seconds until it expires, above 0; none: what the handler has as its default.
+    pub expires_after: Option<u64>,
+    /// What it may do; none: all that its actor may.
+    pub restrictions: Option<TokenRestrictions>,
+    /// What a store-backed handler keeps with it (Djblets).
+    pub details: TokenDetails,
+}
+
+/// The part of a request that only store-backed handlers use, in Djblets' words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TokenDetails {
+    /// A note that describes the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// A policy document: what the token may access in the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Value>,
+    /// The id of the generator that is to make the token's value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_generator_id: Option<String>,
+    /// What that generator needs to know.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub token_info: Map<String, Value>,
+    /// Tries to find a value that is not in use yet.
+    pub max_attempts: u32,
+    /// Whether nobody asked for this token by hand. Only told to event sinks.
+    pub auto_generated: bool,
+    /// Fields of the operator's own.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+}
+
+impl Default for TokenDetails {
+    fn default() -> Self {
+        Self {
+            note: None,
+            policy: None,
+            token_generator_id: None,
+            token_info: Map::new(),
+            max_attempts: DEFAULT_MAX_ATTEMPTS,
+            auto_generated: false,
+            extra: Map::new(),
+        }
+    }
+}
+
+impl TokenDetails {
+    /// Whether nothing in it differs from the default, as in most requests.
+    pub fn is_default(&self) -> bool {
+        self.note.is_none()
+            && self.policy.is_none()
+            && self.token_generator_id.is_none()
+            && self.token_info.is_empty()
+            && self.max_attempts == DEFAULT_MAX_ATTEMPTS
+            && !self.auto_generated
+            && self.extra.is_empty()
+    }
+}
+
+impl CreateToken {
+    /// A request for an unrestricted token with the handler's default life.
+    pub fn new(actor_id: impl Into<String>) -> Self {
+        Self {
+            actor_id: actor_id.into(),
+            handler: None,
+            expires_after: None,
+            restrictions: None,
+            details: TokenDetails::default(),
+        }
+    }
+
+    /// The same, made by the handler of this name.
+    #[must_use]
+    pub fn handler(mut self, name: impl Into<String>) -> Self {
+        self.handler = Some(name.into());
+        self
+    }
+
+    /// The same, expiring after so many seconds.
+    #[must_use]
+    pub fn expires_after(mut self, seconds: u64) -> Self {
+        self.expires_after = Some(seconds);
+        self
+    }
+
+    /// The same, allowed to do only this.
+    #[must_use]
+    pub fn restricted_to(mut self, restrictions: TokenRestrictions) -> Self {
+        self.restrictions = Some(restrictions);
+        self
+    }
+
+    /// The same, with these details.
+    #[must_use]
+    pub fn details(mut self, details: TokenDetails) -> Self {
+        self.details = details;
+        self
+    }
+}
+
+/// A token that was made. It prints without its value.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreatedToken {
+    /// The token, to be shown to its owner once.
+    pub token: String,
+    /// The id by which a store knows it.
+    pub id: Option<String>,
+    /// When it expires, in Unix seconds; none: never.
+    pub expires_at: Option<u64>,
+}
+
+impl CreatedToken {
+    /// A token that no store knows and that does not expire.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self { token: token.into(), id: None, expires_at: None }
+    }
+
+    /// The same, known to a store by this id.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// The same, expiring at this time in Unix seconds.
+    #[must_use]
+    pub fn expires_at(mut self, unix_seconds: Option<u64>) -> Self {
+        self.expires_at = unix_seconds;
+        self
+    }
+}
+
+impl std::fmt::Debug for CreatedToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreatedToken")
+            .field("token", &"[token]")
+            .field("id", &self.id)
+            .field("expires_at", &self.expires_at)
+            .finish()
+    }
+}
+
+/// Whose tokens are meant. "Everyone" must be said: an empty list is nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actors {
+    /// The tokens of all actors.
+    Everyone,
+    /// The tokens of these actors.
+    These(Vec<String>),
+}
+
+/// Which tokens are meant. All conditions must hold; times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TokenFilter {
+    /// Whose.
+    pub actors: Actors,
+    /// Made by this generator.
+    #[serde(default)]
+    pub token_generator_id: Option<String>,
+    /// With this text in their note.
+    #[serde(default)]
+    pub note_contains: Option<String>,
+    /// Created before this time.
+    #[serde(default)]
+    pub created_before: Option<u64>,
+    /// Not used since this time.
+    #[serde(default)]
+    pub unused_since: Option<u64>,
+    /// Only expired ones, or only those that are not.
+    #[serde(default)]
+    pub expired: Option<bool>,
+    /// Only valid ones, or only invalidated ones.
+    #[serde(default)]
+    pub valid: Option<bool>,
+    /// Continue a listing behind this [`TokenPage::next`].
+    #[serde(default)]
+    pub after: Option<String>,
+    /// How many at the most; none: the handler's page size.
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+impl TokenFilter {
+    /// All tokens of these actors.
+    pub fn of(actors: Actors) -> Self {
+        Self {
+            actors,
+            token_generator_id: None,
+            note_contains: None,
+            created_before: None,
+            unused_since: None,
+            expired: None,
+            valid: None,
+            after: None,
+            limit: None,
+        }
+    }
+}
+
+/// One token, or several by a filter.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSelector {
+    /// The token with this value.
+    Token(String),
+    /// The token with this id.
+    Id(String),
+    /// All tokens that the filter means.
+    Filter(TokenFilter),
+}
+
+impl std::fmt::Debug for TokenSelector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(_) => f.write_str("Token([token])"),
+            Self::Id(id) => f.debug_tuple("Id").field(id).finish(),
+            Self::Filter(filter) => f.debug_tuple("Filter").field(filter).finish(),
+        }
+    }
+}
+
+/// A request to invalidate tokens. The first reason and date of a token stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvalidateTokens {
+    /// Which.
+    pub tokens: TokenSelector,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// What of a token is to change; what is `None` stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpdateToken {
+    /// Which.
+    pub token: TokenSelector,
+    /// Its note.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// Its policy document.
+    #[serde(default)]
+    pub policy: Option<Value>,
+    /// Its expiry in Unix seconds; `Never` takes an expiry away.
+    #[serde(default)]
+    pub expires: Option<Expires>,
+    /// Whether it is valid.
+    #[serde(default)]
+    pub valid: Option<bool>,
+}
+
+/// When a token expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expires {
+    /// Never.
+    Never,
+    /// At this time, in Unix seconds.
+    At(u64),
+}
+
+/// What a store knows of a token. Never its value. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// The id by which the store knows it.
+    pub id: String,
+    /// Whom it stands for.
+    pub actor_id: String,
+    /// The generator that made its value.
+    #[serde(default)]
+    pub token_generator_id: Option<String>,
+    /// When it was made.
+    pub created_at: u64,
+    /// When its row was last changed.
+    #[serde(default)]
+    pub updated_at: Option<u64>,
+    /// When it was last accepted.
+    #[serde(default)]
+    pub last_used_at: Option<u64>,
+    /// When it expires; none: never.
+    #[serde(default)]
+    pub expires_at: Option<u64>,
+    /// Whether it was not invalidated.
+    pub valid: bool,
+    /// When it was invalidated.
+    #[serde(default)]
+    pub invalid_at: Option<u64>,
+    /// Why it was invalidated.
+    #[serde(default)]
+    pub invalid_reason: Option<String>,
+    /// What it may do.
+    #[serde(default)]
+    pub restrictions: Option<TokenRestrictions>,
+    /// What else was asked for when it was made.
+    #[serde(flatten)]
+    pub details: TokenDetails,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenPage {
+    /// The tokens, in the handler's stable order.
+    pub tokens: Vec<TokenRecord>,
+    /// Where the next page begins, for [`TokenFilter::after`]; none: this was the last.
+    #[serde(default)]
+    pub next: Option<String>,
+}
