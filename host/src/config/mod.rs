@@ -1,0 +1,216 @@
+//! The configuration: `plugins.toml`, read strictly.
+//!
+//! ```text
+//! text -> raw (as written: types, unknown keys) -> resolve (ranges, paths, secrets) -> Config
+//! ```
+//!
+//! - Every finding of a text is reported, with line and column, not just the first; see [`Findings`].
+//! - An unknown key is an error everywhere but in `[plugin.config]`, whose keys are the plugin's to know.
+//! - A [`Config`] that exists is a checked one. It holds secrets, and shows them to nobody: not in `Debug`, not in a
+//!   finding. A file's text is wiped after reading. What the TOML parser copies is not (strings spelt with escapes, the
+//!   text of a syntax error): one more reason to write references rather than secrets.
+//! - Nothing here looks at a library, or knows that plugins can be loaded at all.
+
+mod bounded_file;
+mod findings;
+mod keys;
+mod plugin_settings;
+mod raw;
+mod report;
+mod resolve;
+mod secret_file;
+mod secret_reference;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+pub use findings::{Finding, Findings, Origin, Place, Severity};
+pub use plugin_settings::PluginSettings;
+pub use raw::{OrderEntry, order_entries};
+
+use raw::RawConfig;
+use report::Report;
+
+/// A configuration, checked and resolved: paths are absolute, secrets are read.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it came from.
+    pub origin: Origin,
+    /// The `[host]` table.
+    pub host: HostSettings,
+    /// The `[[plugin]]` entries, in the order of the file.
+    pub plugins: Vec<PluginEntry>,
+    /// What the operator should know of a configuration that works: warnings and notices, in the order of the text.
+    pub warnings: Vec<Finding>,
+}
+
+/// The `[host]` table. `HostSettings::default()` is what an absent table means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSettings {
+    /// The folder of which every library is a plugin. Default: none, so that nothing loads that nobody named.
+    pub drop_in: Option<PathBuf>,
+    /// The folders where bare library names are looked up, in order. Default: none.
+    pub search: Vec<PathBuf>,
+    /// Longer tokens are refused before any handler sees them. From 1 to 1 MiB; default 8192 bytes, about what HTTP
+    /// servers take as one header.
+    pub max_token_bytes: usize,
+    /// The size of the pool that blocking handlers run on. From 1 to 1024; default 64 threads: they wait for stores
+    /// rather than compute, so more than there are cores, and few enough to be cheap while idle.
+    pub blocking_threads: usize,
+    /// How many events are held for slow sinks before new ones are dropped. From 1 to 1,000,000; default 4096, a burst
+    /// of some seconds at little memory.
+    pub event_queue: usize,
+    /// Larger libraries are refused. From 1 byte to 4 GiB; default 256 MiB: a copy of each is held in memory, and
+    /// plugins with debug information stay well below.
+    pub max_plugin_bytes: u64,
+    /// Load libraries that others than root and the host's user can change. Default: false, since whoever can write
+    /// the file becomes the host.
+    pub danger_insecure_permissions: bool,
+}
+
+/// One `[[plugin]]` entry.
+#[derive(Debug, Clone)]
+pub struct PluginEntry {
+    /// What messages and the order call it: unique, 1 to 64 of the characters A-Z, a-z, 0-9, `_`, `.` and `-`.
+    pub name: String,
+    /// The library. Default: the bare name `token_NAME`.
+    pub file: LibraryName,
+    /// What the library's SHA-256 must be. Default: not pinned.
+    pub sha256: Option<[u8; 32]>,
+    /// Call it before others. Default: what the plugin declares.
+    pub tryfirst: Option<bool>,
+    /// Call it after others. Default: what the plugin declares.
+    pub trylast: Option<bool>,
+    /// A statement that the plugin is, or is not, a wrapper, to be held against what it declares. Default: none made.
+    pub wrapper: Option<bool>,
+    /// What an error of this plugin means for the call. Default: [`OnError::Stop`].
+    pub on_error: OnError,
+    /// How long a blocking or async call may take. From 1 ms to 10 minutes; default 1 s: a caller waits for the answer.
+    pub deadline: Duration,
+    /// How many blocking calls may run at once, those that outlived their deadline included. From 1 to 1024; default
+    /// 16, a quarter of the default pool, so that one stuck plugin leaves threads to the others.
+    pub max_blocking_calls: usize,
+    /// The plugin's own settings. Default: `{}`.
+    pub settings: PluginSettings,
+    /// Where the entry begins; `None` when no configuration has it.
+    pub place: Option<Place>,
+}
+
+impl PluginEntry {
+    /// What a plugin without an entry of its own gets: every default.
+    pub fn unwritten(name: impl Into<String>, settings: PluginSettings) -> Self {
+        resolve::unwritten(name.into(), settings)
+    }
+}
+
+/// How an entry names its library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LibraryName {
+    /// A name without prefix and ending, which are the platform's; looked up in `search`.
+    Bare(String),
+    /// A path, resolved: the value has a path separator, or ends in `.so`, `.dylib` or `.dll`.
+    Path(PathBuf),
+}
+
+/// What an error of a plugin (not a rejection) means for the call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnError {
+    /// The call fails. The default, since a laxer handler must not accept because a stricter one was down.
+    #[default]
+    Stop,
+    /// The next is asked; the error is still the answer if nobody accepts.
+    Continue,
+}
+
+/// What `generate = true` does when the secret's file is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MakeSecrets {
+    /// Makes it: 32 random bytes as hex, in a new file of mode 0600.
+    Create,
+    /// Makes one up for this run and writes nothing: for `check`.
+    Ephemeral,
+}
+
+impl Config {
+    /// Reads the file at `path`; relative paths in it are relative to its folder.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong: a file that cannot be read (missing, a folder, over 1 MiB, not UTF-8), text that is
+    /// not TOML, unknown keys, wrong types, values out of range, names used twice, secrets that cannot be read.
+    pub fn from_file(path: &Path, make: MakeSecrets) -> Result<Self, Findings> {
+        let origin = Origin::File(path.to_owned());
+        let (bytes, _) = bounded_file::read(path, MAX_CONFIG_BYTES)
+            .map_err(|problem| Finding::error(&origin, format!("cannot read the configuration: {problem}")))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            Finding::error(&origin, format!("expected UTF-8 text, found other bytes in line {line}"))
+        })?;
+        Self::parse(text, origin, path.parent().unwrap_or(Path::new("")), make)
+    }
+
+    /// Reads `text`; relative paths in it are relative to `base`, which is itself relative to the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::from_file`], the file's own aside.
+    pub fn parse(text: &str, origin: Origin, base: &Path, make: MakeSecrets) -> Result<Self, Findings> {
+        let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+        // Made absolute now, so that a later change of the working directory changes nothing.
+        let base = std::path::absolute(base).map_err(|error| {
+            Finding::error(&origin, format!("the folder {} cannot be made absolute: {error}", base.display()))
+        })?;
+        let ((host, plugins), warnings) = parsing(text, &origin, |document, report| {
+            let raw = RawConfig::read(document, report);
+            resolve::resolve(raw, &base, make, report)
+        })?;
+        Ok(Self { origin, host, plugins, warnings })
+    }
+}
+
+/// Parses `text` and has `read` look at it. All findings when one is an error, else what `read` made and the warnings.
+///
+/// It does so on a thread with a stack of its own: TOML's dotted keys within inline tables nest some 6,500 deep before
+/// the parser's limits stop them, and freeing such a document overflows the stack of a usual thread.
+fn parsing<T: Send>(
+    text: &str,
+    origin: &Origin,
+    read: impl FnOnce(&DeTable<'_>, &mut Report<'_>) -> T + Send,
+) -> Result<(T, Vec<Finding>), Findings> {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let parse = || {
+        let mut report = Report::new(origin, text);
+        let made = match DeTable::parse(text) {
+            Ok(document) => Some(read(document.get_ref(), &mut report)),
+            Err(error) => {
+                // Only its message: the error's own `Display` shows the line, which may hold a secret.
+                report.error(report.place(&error.span().unwrap_or_default()), error.message());
+                None
+            }
+        };
+        let findings = report.finish()?;
+        let unread = || Finding::error(origin, "the text could not be read");
+        Ok((made.ok_or_else(unread)?, findings))
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(PARSER_STACK_BYTES);
+        let thread = thread
+            .spawn_scoped(scope, parse)
+            .map_err(|error| Finding::error(origin, format!("cannot start a thread to read it: {error}")))?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Hundreds of plugins fit, and a wrong path (a log, a disk image) is refused at once.
+const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+
+/// The deepest document that parses takes under 6 MiB in an unoptimized build. Pages not touched cost nothing.
+const PARSER_STACK_BYTES: usize = 32 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

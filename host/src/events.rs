@@ -1,0 +1,119 @@
+//! [`EventHub`]: brings events to sinks and subscribers. [`Events`]: a subscription.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use token_plugin_api::Event;
+use tokio::sync::broadcast;
+
+use crate::{error::Error, instance::Sink, registry::Registry};
+
+/// How many events a subscriber may be behind before it misses some.
+const SUBSCRIBER_EVENTS: usize = 1024;
+
+/// Brings events to sinks and subscribers.
+#[derive(Debug)]
+pub(crate) struct EventHub {
+    sender: broadcast::Sender<Event>,
+    // Counted here as well: the channel's own count takes a lock, and each verification asks for it.
+    subscribers: Arc<AtomicUsize>,
+}
+
+impl EventHub {
+    pub(crate) fn new() -> Self {
+        Self { sender: broadcast::Sender::new(SUBSCRIBER_EVENTS), subscribers: Arc::default() }
+    }
+
+    /// Whether anybody would see an event.
+    pub(crate) fn is_watched(&self, registry: &Registry) -> bool {
+        !registry.sinks.is_empty() || self.subscribers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Sends an event to subscribers, and queues it for all sinks.
+    pub(crate) fn emit(&self, registry: &Registry, event: &Event) {
+        self.send(registry, event, |_| true);
+    }
+
+    /// Has the sinks that require it record an event, then sends it to all others.
+    ///
+    /// # Errors
+    ///
+    /// When a sink that requires it could not: then nobody else is told.
+    pub(crate) async fn announce(&self, registry: &Registry, event: &Event) -> Result<(), Error> {
+        let text = event_text(event);
+        for slot in registry.sinks.iter().filter(|slot| slot.instance.sinks[slot.index].required) {
+            slot.instance.record(slot.index, slot.deadline, Arc::clone(&text)).await.map_err(|error| {
+                let part = format!("event sink \"{}\"", slot.instance.sinks[slot.index].name);
+                Error::from_plugin(slot.instance.plugin(), &part, "record", error)
+            })?;
+        }
+        self.send(registry, event, |sink| !sink.required);
+        Ok(())
+    }
+
+    fn send(&self, registry: &Registry, event: &Event, to: impl Fn(&Sink) -> bool) {
+        let mut text = None;
+        for slot in &registry.sinks {
+            let sink = &slot.instance.sinks[slot.index];
+            if to(sink) {
+                let text = text.get_or_insert_with(|| event_text(event));
+                sink.send(slot.instance.plugin(), Arc::clone(text));
+            }
+        }
+        if self.subscribers.load(Ordering::Relaxed) > 0 {
+            let _ = self.sender.send(event.clone());
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> Events {
+        self.subscribers.fetch_add(1, Ordering::Relaxed);
+        Events { receiver: self.sender.subscribe(), subscribers: Arc::clone(&self.subscribers) }
+    }
+}
+
+fn event_text(event: &Event) -> Arc<str> {
+    // An event is plain data with string keys: writing it cannot fail.
+    serde_json::to_string(event).unwrap_or_default().into()
+}
+
+/// What happens to tokens, from [`Host::subscribe`](crate::Host::subscribe).
+#[derive(Debug)]
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+    subscribers: Arc<AtomicUsize>,
+}
+
+impl Events {
+    /// The next event; `None` when the host is gone. A subscriber that is more than 1,024 events
+    /// behind misses the oldest.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "a subscriber is too slow"),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// The next event, if there is one already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::TryRecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "a subscriber is too slow");
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.subscribers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,452 @@
+//! [`Host`]: create, verify, manage, reload, events.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use serde::{Serialize, de::DeserializeOwned};
+use token_plugin_api::{
+    Actor, CreateToken, CreatedToken, Event, EventKind, InvalidateTokens, Reason, ReasonKind, RequestContext,
+    TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken, Verdict,
+};
+
+use crate::{
+    assemble::{self, Generation},
+    builder::{HostBuilder, Source, StaticPlugin},
+    clock::Clock,
+    config::{Finding, MakeSecrets},
+    dispatch::{self, Nobody},
+    error::{Error, ErrorKind},
+    events::{EventHub, Events},
+    execute::{Executor, block_on},
+    explain::{self, Explanation},
+    load::Images,
+    registry::{HandlerSlot, PluginRow, Registry},
+    reload::Reload,
+};
+
+/// A token host: plugins in call order, and the delegation to them. Cheap to clone; all clones are one host.
+#[derive(Clone)]
+pub struct Host(Arc<Core>);
+
+/// What all clones of a host, and its plugins' services, share.
+pub(crate) struct Core {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) images: Images,
+    pub(crate) statics: Vec<StaticPlugin>,
+    pub(crate) registry: ArcSwap<Registry>,
+    source: Source,
+    warnings: Mutex<Vec<Finding>>,
+    reloading: Mutex<()>,
+    pub(crate) events: EventHub,
+}
+
+/// A verdict, and whose it is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Verification {
+    /// The name of the handler that decided, or could not.
+    pub handler: Option<String>,
+    /// That handler's plugin.
+    pub plugin: Option<String>,
+    /// What it said.
+    pub verdict: Result<Verdict, Error>,
+}
+
+impl Host {
+    /// The host that a `plugins.toml` describes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] or [`ErrorKind::Admission`], with every finding at once; nothing is loaded by halves.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::builder().config_file(path).build()
+    }
+
+    /// The host that a text in the form of `plugins.toml` describes; relative paths in it are
+    /// relative to the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::from_file`].
+    #[allow(clippy::should_implement_trait, reason = "a host is not parsed: files are read and plugins loaded")]
+    pub fn from_str(config: &str) -> Result<Self, Error> {
+        Self::builder().config_text(config, ".").build()
+    }
+
+    /// A host with handlers that are linked in, a clock of your own, or both, beside a configuration.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    /// Makes a token with the handler that the request names, or else with the first in call order that can.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoHandlers`], [`ErrorKind::UnknownHandler`], and whatever the handler answers.
+    pub async fn create_token(&self, request: &CreateToken) -> Result<CreatedToken, Error> {
+        self.made(request, None).await
+    }
+
+    /// [`Host::create_token`] with what is known of where the request came from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::create_token`].
+    pub async fn create_token_in(
+        &self,
+        request: &CreateToken,
+        context: &RequestContext,
+    ) -> Result<CreatedToken, Error> {
+        self.made(request, Some(context)).await
+    }
+
+    async fn made(&self, request: &CreateToken, context: Option<&RequestContext>) -> Result<CreatedToken, Error> {
+        let registry = self.0.registry.load_full();
+        let (handler, created) = dispatch::create(&registry, request, &context_text(context)?).await?;
+        if self.0.events.is_watched(&registry) {
+            let mut event = self.0.event(EventKind::TokenCreated, context);
+            event.handler = Some(handler.name().to_owned());
+            event.actor_id = Some(request.actor_id.clone());
+            event.token_id = created.id.clone();
+            event.auto_generated = request.details.auto_generated;
+            self.0.events.announce(&registry, &event).await?;
+        }
+        Ok(created)
+    }
+
+    /// Judges a token: whom it stands for, or `None` when no handler recognizes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TokenInvalid`] when a handler rejects it; [`ErrorKind::Plugin`] when a handler cannot tell.
+    pub async fn verify_token(&self, token: &str) -> Result<Option<Actor>, Error> {
+        self.actor(token, None).await
+    }
+
+    /// [`Host::verify_token`] with what is known of where the token came from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::verify_token`].
+    pub async fn verify_token_in(&self, token: &str, context: &RequestContext) -> Result<Option<Actor>, Error> {
+        self.actor(token, Some(context)).await
+    }
+
+    async fn actor(&self, token: &str, context: Option<&RequestContext>) -> Result<Option<Actor>, Error> {
+        let registry = self.0.current();
+        let verdict = self.judge(&registry, token, context).await?.1;
+        match verdict? {
+            Verdict::NotRecognized => Ok(None),
+            Verdict::Accepted(actor) => Ok(Some(actor)),
+            Verdict::Rejected(reason) => Err(Error::token_invalid(reason)),
+        }
+    }
+
+    /// Judges a token and says which handler did.
+    pub async fn verify(&self, token: &str, context: &RequestContext) -> Verification {
+        let registry = self.0.current();
+        match self.judge(&registry, token, Some(context)).await {
+            Ok((by, verdict)) => Verification {
+                handler: by.map(|handler| handler.name().to_owned()),
+                plugin: by.map(|handler| handler.plugin().to_owned()),
+                verdict,
+            },
+            Err(error) => Verification { handler: None, plugin: None, verdict: Err(error) },
+        }
+    }
+
+    async fn judge<'r>(
+        &self,
+        registry: &'r Registry,
+        token: &str,
+        context: Option<&RequestContext>,
+    ) -> Result<(Option<&'r HandlerSlot>, Result<Verdict, Error>), Error> {
+        if token.len() > registry.max_token_bytes {
+            let verdict = Ok(Verdict::Rejected(too_long(registry.max_token_bytes)));
+            self.0.judged(registry, None, &verdict, context);
+            return Ok((None, verdict));
+        }
+        let answer = dispatch::verify(registry, token, &context_text(context)?, &mut Nobody).await;
+        self.0.judged(registry, answer.by, &answer.verdict, context);
+        Ok((answer.by, answer.verdict))
+    }
+
+    /// What each handler says to a token, and why. Sends no events.
+    pub async fn explain(&self, token: &str) -> Explanation {
+        explain::explain(&self.0.registry.load_full(), token, "").await
+    }
+
+    /// [`Host::create_token`] for code that is not async; also to be called inside a runtime, whose
+    /// thread it then blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::create_token`].
+    pub fn create_token_blocking(&self, request: &CreateToken) -> Result<CreatedToken, Error> {
+        block_on(self.create_token(request))
+    }
+
+    /// [`Host::verify_token`] for code that is not async; also to be called inside a runtime, whose
+    /// thread it then blocks while a handler waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::verify_token`].
+    pub fn verify_token_blocking(&self, token: &str) -> Result<Option<Actor>, Error> {
+        block_on(self.verify_token(token))
+    }
+
+    /// [`Host::verify`] for code that is not async.
+    pub fn verify_blocking(&self, token: &str, context: &RequestContext) -> Verification {
+        block_on(self.verify(token, context))
+    }
+
+    /// [`Host::explain`] for code that is not async.
+    pub fn explain_blocking(&self, token: &str) -> Explanation {
+        block_on(self.explain(token))
+    }
+
+    /// One page of the tokens that a handler keeps; no name: the first in call order that keeps any.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] when the handler keeps none, and whatever it answers.
+    pub async fn list_tokens(&self, handler: Option<&str>, filter: &TokenFilter) -> Result<TokenPage, Error> {
+        Ok(self.manage(handler, "list_tokens", filter).await?.1)
+    }
+
+    /// What a handler knows of one token.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn get_token(&self, handler: Option<&str>, token: &TokenSelector) -> Result<Option<TokenRecord>, Error> {
+        Ok(self.manage(handler, "get_token", token).await?.1)
+    }
+
+    /// Invalidates tokens and returns the ids of those that were valid before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn invalidate_tokens(
+        &self,
+        handler: Option<&str>,
+        request: &InvalidateTokens,
+    ) -> Result<Vec<String>, Error> {
+        let (by, ids): (String, Vec<String>) = self.manage(handler, "invalidate_tokens", request).await?;
+        let registry = self.0.registry.load_full();
+        if self.0.events.is_watched(&registry) {
+            let mut event = self.0.event(EventKind::TokenInvalidated, None);
+            event.handler = Some(by);
+            event.reason = Some(request.reason.clone());
+            for id in &ids {
+                event.token_id = Some(id.clone());
+                self.0.events.announce(&registry, &event).await?;
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Changes a token and returns it as it is now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`]; [`ErrorKind::NotFound`] when there is no such token.
+    pub async fn update_token(&self, handler: Option<&str>, request: &UpdateToken) -> Result<TokenRecord, Error> {
+        let (by, record): (String, TokenRecord) = self.manage(handler, "update_token", request).await?;
+        let registry = self.0.registry.load_full();
+        if self.0.events.is_watched(&registry) {
+            let mut event = self.0.event(EventKind::TokenUpdated, None);
+            event.handler = Some(by);
+            event.actor_id = Some(record.actor_id.clone());
+            event.token_id = Some(record.id.clone());
+            self.0.events.announce(&registry, &event).await?;
+        }
+        Ok(record)
+    }
+
+    async fn manage<A: DeserializeOwned>(
+        &self,
+        handler: Option<&str>,
+        operation: &'static str,
+        request: &impl Serialize,
+    ) -> Result<(String, A), Error> {
+        let registry = self.0.registry.load_full();
+        let request = serde_json::to_string(request)
+            .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
+        let mut unsupported = None;
+        for handler in registry.chosen(handler)? {
+            match handler.manage(operation, request.clone(), "").await {
+                Ok(answer) => {
+                    let answer = serde_json::from_str(&answer).map_err(token_plugin_api::PluginError::failed);
+                    let answer = answer.map_err(|error| handler.error(operation, error))?;
+                    return Ok((handler.name().to_owned(), answer));
+                }
+                Err(error) => {
+                    let error = handler.error(operation, error);
+                    if *error.kind() != ErrorKind::Unsupported {
+                        return Err(error);
+                    }
+                    unsupported.get_or_insert(error);
+                }
+            }
+        }
+        Err(unsupported.unwrap_or_else(Error::no_handlers))
+    }
+
+    /// Everything that is registered: wrappers and handlers in call order, then sinks and generators.
+    pub fn plugins(&self) -> Vec<PluginRow> {
+        self.0.registry.load().rows.clone()
+    }
+
+    /// What the operator should know of the current configuration: warnings and notices.
+    pub fn warnings(&self) -> Vec<Finding> {
+        self.0.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The current generation, from 1; each reload that succeeds adds one.
+    pub fn generation(&self) -> u64 {
+        self.0.registry.load().generation
+    }
+
+    /// How many plugin libraries are mapped, and the bytes of their files. They are never unloaded:
+    /// a replaced one stays until the process ends.
+    pub fn mapped_libraries(&self) -> (usize, usize) {
+        self.0.images.mapped()
+    }
+
+    /// How many events were dropped because a sink was too slow, over all sinks of this generation.
+    pub fn dropped_events(&self) -> u64 {
+        let registry = self.0.registry.load();
+        registry.sinks.iter().map(|slot| slot.instance.sinks[slot.index].dropped()).sum()
+    }
+
+    /// Reads configuration and drop-in folder again, builds a new generation, then swaps. Calls in
+    /// flight finish on the old one; plugins that have not changed keep their instance and state.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::from_file`]; the old generation then goes on.
+    pub fn reload(&self) -> Result<Reload, Error> {
+        let core = &self.0;
+        let _one_at_a_time = core.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = core.registry.load_full();
+        let config = core.source.read(MakeSecrets::Create)?;
+        let Generation { registry, warnings } = assemble::generation(core, config, &old)?;
+        let reload = Reload::between(&old, &registry);
+        core.registry.store(Arc::new(registry));
+        *core.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
+        for change in &reload.changes {
+            tracing::info!(generation = reload.generation, "{change}");
+        }
+        Ok(reload)
+    }
+
+    /// Everything that happens to tokens from now on.
+    pub fn subscribe(&self) -> Events {
+        self.0.events.subscribe()
+    }
+
+    pub(crate) fn new(
+        source: Source,
+        clock: Arc<dyn Clock>,
+        statics: Vec<StaticPlugin>,
+        make: MakeSecrets,
+    ) -> Result<Self, Error> {
+        let config = source.read(make)?;
+        let core = Arc::new(Core {
+            clock,
+            executor: Arc::new(Executor::new(config.host.blocking_threads)),
+            images: Images::default(),
+            statics,
+            registry: ArcSwap::default(),
+            source,
+            warnings: Mutex::default(),
+            reloading: Mutex::default(),
+            events: EventHub::new(),
+        });
+        let Generation { registry, warnings } = assemble::generation(&core, config, &Registry::default())?;
+        core.registry.store(Arc::new(registry));
+        *core.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
+        Ok(Self(core))
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("generation", &self.generation()).finish_non_exhaustive()
+    }
+}
+
+/// A registry, held for one call.
+enum Current {
+    /// Without touching a counter that other threads touch: for calls that are over at once.
+    Borrowed(Guard<Arc<Registry>>),
+    /// For calls that may wait: a guard that is kept long slows others down.
+    Owned(Arc<Registry>),
+}
+
+impl std::ops::Deref for Current {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        match self {
+            Self::Borrowed(registry) => registry,
+            Self::Owned(registry) => registry,
+        }
+    }
+}
+
+impl Core {
+    fn current(&self) -> Current {
+        let registry = self.registry.load();
+        if registry.is_inline() { Current::Borrowed(registry) } else { Current::Owned(Guard::into_inner(registry)) }
+    }
+
+    fn event(&self, kind: EventKind, context: Option<&RequestContext>) -> Event {
+        let mut event = Event::new(kind, self.clock.now());
+        event.context = context.cloned();
+        event
+    }
+
+    /// Tells those who watch what became of a token.
+    fn judged(
+        &self,
+        registry: &Registry,
+        by: Option<&HandlerSlot>,
+        verdict: &Result<Verdict, Error>,
+        context: Option<&RequestContext>,
+    ) {
+        if !self.events.is_watched(registry) {
+            return;
+        }
+        let (kind, actor_id, reason) = match verdict {
+            Ok(Verdict::Accepted(actor)) => (EventKind::TokenUsed, Some(actor.id().to_owned()), None),
+            Ok(Verdict::Rejected(reason)) if reason.kind() == ReasonKind::Expired => {
+                (EventKind::TokenExpired, None, Some(reason.to_string()))
+            }
+            Ok(Verdict::Rejected(reason)) => (EventKind::TokenRejected, None, Some(reason.to_string())),
+            Ok(Verdict::NotRecognized) | Err(_) => return,
+        };
+        let mut event = self.event(kind, context);
+        event.handler = by.map(|handler| handler.name().to_owned());
+        (event.actor_id, event.reason) = (actor_id, reason);
+        self.events.emit(registry, &event);
+    }
+}
+
+fn context_text(context: Option<&RequestContext>) -> Result<String, Error> {
+    let Some(context) = context else { return Ok(String::new()) };
+    serde_json::to_string(context).map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))
+}
+
+/// Why a token of more bytes than this is rejected.
+pub(crate) fn too_long(max_token_bytes: usize) -> Reason {
+    Reason::new(ReasonKind::TooLong, format!("token is longer than {max_token_bytes} bytes"))
+}

@@ -1,0 +1,300 @@
+//! [`Instance`]: one plugin, made and registered, with the ABI's objects behind plain methods.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+    mpsc::{SyncSender, TrySendError, sync_channel},
+};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use token_plugin_api::{
+    CreateToken, CreatedToken, PluginError, PluginErrorKind, Result, Verdict,
+    abi::{
+        convert::{CreateText, created_from_v1, result_from_v1, verdict_from_v1},
+        v1,
+    },
+};
+use tokio::sync::Semaphore;
+
+use crate::execute::{Executor, Stopped};
+
+/// How long the parts of a plugin that is let go may take to be dropped before the host goes on without them.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What an instance was made from: with the same key a reload keeps it, and its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InstanceKey {
+    pub(crate) plugin: String,
+    /// The SHA-256 of its file; none: it is linked into the host.
+    pub(crate) sha256: Option<[u8; 32]>,
+    pub(crate) settings: [u8; 32],
+    pub(crate) max_blocking_calls: usize,
+}
+
+/// One plugin, made and registered.
+pub(crate) struct Instance {
+    pub(crate) key: InstanceKey,
+    /// The generation of the registry that it was made for.
+    pub(crate) generation: u64,
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) wrappers: Vec<v1::WrapperEntryV1>,
+    pub(crate) sinks: Vec<Sink>,
+    pub(crate) generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
+    pub(crate) warnings: Vec<String>,
+    keeper: Option<v1::Keeper>,
+    executor: Arc<Executor>,
+    permits: Arc<Semaphore>,
+}
+
+pub(crate) struct Handler {
+    pub(crate) name: String,
+    pub(crate) claims: Vec<String>,
+    object: Object,
+}
+
+enum Object {
+    Inline(v1::Handler),
+    Blocking(Arc<v1::Handler>),
+    Async(v1::AsyncHandler),
+}
+
+impl Instance {
+    pub(crate) fn new(
+        key: InstanceKey,
+        made: v1::InstanceV1,
+        generation: u64,
+        executor: &Arc<Executor>,
+        event_queue: usize,
+    ) -> Self {
+        let handler = |entry: v1::HandlerEntryV1| Handler {
+            name: entry.name.into(),
+            claims: entry.claims.into_iter().map(Into::into).collect(),
+            object: match entry.handler {
+                v1::HandlerKindV1::Inline(handler) => Object::Inline(handler),
+                v1::HandlerKindV1::Blocking(handler) => Object::Blocking(Arc::new(handler)),
+                v1::HandlerKindV1::Async(handler) => Object::Async(handler),
+            },
+        };
+        Self {
+            permits: Arc::new(Semaphore::new(key.max_blocking_calls)),
+            handlers: made.handlers.into_iter().map(handler).collect(),
+            wrappers: made.wrappers.into_iter().collect(),
+            sinks: made.event_sinks.into_iter().map(|entry| Sink::new(entry, &key.plugin, event_queue)).collect(),
+            generators: made.token_generators.into_iter().map(Arc::new).collect(),
+            warnings: made.warnings.into_iter().map(Into::into).collect(),
+            keeper: Some(made.keeper),
+            executor: Arc::clone(executor),
+            generation,
+            key,
+        }
+    }
+
+    /// The plugin's name, as configured.
+    pub(crate) fn plugin(&self) -> &str {
+        &self.key.plugin
+    }
+
+    /// Asks one of its handlers to judge a token.
+    pub(crate) async fn verify(
+        &self,
+        handler: usize,
+        deadline: Duration,
+        token: &str,
+        context: &str,
+    ) -> Result<Verdict> {
+        match &self.handlers[handler].object {
+            Object::Inline(handler) => verdict_from_v1(handler.verify(token.into(), context.into())),
+            Object::Blocking(handler) => {
+                let (handler, token, context) = (Arc::clone(handler), token.to_owned(), context.to_owned());
+                self.blocking(deadline, move || {
+                    verdict_from_v1(handler.verify(token.as_str().into(), context.as_str().into()))
+                })
+                .await
+            }
+            Object::Async(handler) => {
+                let verdict = handler.verify(token.into(), context.into());
+                verdict_from_v1(self.executor.future(deadline, verdict).await.map_err(stopped(deadline))?)
+            }
+        }
+    }
+
+    /// Asks one of its handlers to make a token.
+    pub(crate) async fn create(
+        &self,
+        handler: usize,
+        deadline: Duration,
+        request: &CreateToken,
+        context: &str,
+    ) -> Result<CreatedToken> {
+        match &self.handlers[handler].object {
+            Object::Inline(handler) => {
+                created_from_v1(handler.create(CreateText::new(request)?.view(), context.into()))
+            }
+            Object::Blocking(handler) => {
+                let (handler, request, context) = (Arc::clone(handler), request.clone(), context.to_owned());
+                self.blocking(deadline, move || {
+                    created_from_v1(handler.create(CreateText::new(&request)?.view(), context.as_str().into()))
+                })
+                .await
+            }
+            Object::Async(handler) => {
+                let created = handler.create(CreateText::new(request)?.view(), context.into());
+                created_from_v1(self.executor.future(deadline, created).await.map_err(stopped(deadline))?)
+            }
+        }
+    }
+
+    /// Asks one of its handlers for an operation on tokens that it keeps; request and answer are JSON.
+    pub(crate) async fn manage(
+        &self,
+        handler: usize,
+        deadline: Duration,
+        operation: &'static str,
+        request: String,
+        context: &str,
+    ) -> Result<String> {
+        let answer = match &self.handlers[handler].object {
+            Object::Inline(handler) => {
+                result_from_v1(handler.manage(operation.into(), request.as_str().into(), context.into()))?
+            }
+            Object::Blocking(handler) => {
+                let (handler, context) = (Arc::clone(handler), context.to_owned());
+                self.blocking(deadline, move || {
+                    result_from_v1(handler.manage(operation.into(), request.as_str().into(), context.as_str().into()))
+                })
+                .await?
+            }
+            Object::Async(handler) => {
+                let answer = handler.manage(operation.into(), request.as_str().into(), context.into());
+                result_from_v1(self.executor.future(deadline, answer).await.map_err(stopped(deadline))?)?
+            }
+        };
+        Ok(answer.into())
+    }
+
+    /// Has one of its sinks record an event that must be recorded.
+    pub(crate) async fn record(&self, sink: usize, deadline: Duration, event: Arc<str>) -> Result<()> {
+        let object = Arc::clone(&self.sinks[sink].object);
+        self.blocking(deadline, move || result_from_v1(object.record((&*event).into()))).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        call: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.executor.blocking(deadline, &self.permits, call).await.map_err(stopped(deadline))?
+    }
+}
+
+fn stopped(deadline: Duration) -> impl Fn(Stopped) -> PluginError {
+    move |stopped| match stopped {
+        Stopped::Deadline => PluginError::new(
+            PluginErrorKind::DeadlineExceeded,
+            format!("no answer within its deadline of {} ms", deadline.as_millis()),
+        ),
+        Stopped::Failed(why) => PluginError::failed(why),
+    }
+}
+
+impl Handler {
+    /// How it runs, as listings say it.
+    pub(crate) fn execution(&self) -> &'static str {
+        match self.object {
+            Object::Inline(_) => "inline",
+            Object::Blocking(_) => "blocking",
+            Object::Async(_) => "async",
+        }
+    }
+
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self.object, Object::Inline(_))
+    }
+}
+
+impl Drop for Instance {
+    /// Drops the plugin's parts on a thread of their own, so that one that hangs in its `Drop` does
+    /// not hang the host, and logs what went wrong in there.
+    fn drop(&mut self) {
+        let (handlers, wrappers, sinks) =
+            (std::mem::take(&mut self.handlers), std::mem::take(&mut self.wrappers), std::mem::take(&mut self.sinks));
+        let (generators, keeper) = (std::mem::take(&mut self.generators), self.keeper.take());
+        let plugin = self.key.plugin.clone();
+        let (done, finished) = sync_channel(1);
+        let stop = move || {
+            drop((handlers, wrappers, generators));
+            sinks.into_iter().for_each(Sink::stop);
+            let faults = keeper.map(|keeper| keeper.faults().into_iter().map(String::from).collect::<Vec<_>>());
+            let _ = done.send(faults.unwrap_or_default());
+        };
+        if let Err(error) = std::thread::Builder::new().name("token-host-stop".to_owned()).spawn(stop) {
+            tracing::error!(plugin, %error, "no thread to stop the plugin could be started");
+            return;
+        }
+        match finished.recv_timeout(STOP_DEADLINE) {
+            Ok(faults) => faults.iter().for_each(|fault| tracing::error!(plugin, "{fault}")),
+            Err(_) => tracing::error!(
+                plugin,
+                "the plugin did not stop within {} s; going on without",
+                STOP_DEADLINE.as_secs()
+            ),
+        }
+    }
+}
+
+/// An event sink with its queue and the thread that empties it.
+pub(crate) struct Sink {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+    object: Arc<v1::Sink>,
+    queue: SyncSender<Arc<str>>,
+    dropped: Arc<AtomicU64>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl Sink {
+    fn new(entry: v1::EventSinkEntryV1, plugin: &str, event_queue: usize) -> Self {
+        let name = String::from(entry.name);
+        let object = Arc::new(entry.sink);
+        let (queue, events) = sync_channel::<Arc<str>>(event_queue);
+        let record = {
+            let (object, plugin, name) = (Arc::clone(&object), plugin.to_owned(), name.clone());
+            move || {
+                for event in events {
+                    if let Err(error) = result_from_v1(object.record((&*event).into())) {
+                        tracing::error!(plugin, sink = name, %error, "an event was not recorded");
+                    }
+                }
+            }
+        };
+        let worker = std::thread::Builder::new().name("token-host-events".to_owned()).spawn(record);
+        let worker =
+            worker.inspect_err(|error| tracing::error!(plugin, sink = name, %error, "no thread for events")).ok();
+        Self { name, required: entry.required, object, queue, dropped: Arc::default(), worker }
+    }
+
+    /// Queues an event; when the queue is full the event is dropped and counted.
+    pub(crate) fn send(&self, plugin: &str, event: Arc<str>) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(event) {
+            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            // Once for each power of two: a sink that is stuck must not flood the log as well.
+            if dropped.is_power_of_two() {
+                tracing::error!(plugin, sink = self.name, dropped, "the sink is too slow: events were dropped");
+            }
+        }
+    }
+
+    /// How many events were dropped.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Records what is queued, then drops the sink.
+    fn stop(self) {
+        drop(self.queue);
+        if let Some(worker) = self.worker {
+            let _ = worker.join();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! One host, any token: loads token-handler plugins, orders them as pluggy does, and delegates.
+//!
+//! ```no_run
+//! use token_host::{CreateToken, Host};
+//!
+//! # async fn example() -> Result<(), token_host::Error> {
+//! let host = Host::from_file("plugins.toml")?;
+//! let created = host.create_token(&CreateToken::new("root").expires_after(3600)).await?;
+//! let actor = host.verify_token(&created.token).await?.expect("the token is ours");
+//! assert!(actor.allows("view-instance", None, None));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A token's journey
+//!
+//! ```text
+//! plugins.toml -> config -> admit -> load -> registry -> dispatch -> plugin -> Verdict -> who asked
+//!                 (strict)  (before  (sealed (pluggy     (the loop)  (ABI)
+//!                           dlopen)  copy)   order)
+//! ```
+//!
+//! Everything left of `dispatch` runs at the start and at a reload only. A [`Host`] never runs with
+//! a part of its plugins: a configuration with any finding is refused with all of them.
+//!
+//! # Invariants
+//!
+//! - Data flows one way: the command line and embedders know [`Host`], nothing under it knows them.
+//! - A registry is immutable. A reload builds the next one, then swaps; calls in flight finish on the old one.
+//! - Nothing of a plugin runs before its file was admitted, and what runs is the very bytes that were examined.
+//! - On the path of a verification no lock and no counter is shared between threads.
+//! - "Cannot tell" is an error, never a "no" and never a "yes": the host fails closed.
+
+pub mod admit;
+mod assemble;
+mod builder;
+mod claims;
+mod clock;
+pub mod config;
+mod dispatch;
+mod error;
+mod events;
+mod execute;
+mod explain;
+mod host;
+mod instance;
+mod load;
+pub mod order;
+mod registry;
+mod reload;
+mod services;
+mod wrap;
+
+pub use builder::{HostBuilder, StaticPlugin};
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, ErrorKind};
+pub use events::Events;
+pub use explain::{Explanation, Step};
+pub use host::{Host, Verification};
+pub use registry::PluginRow;
+pub use reload::Reload;
+pub use token_plugin_api::{
+    self, Actor, Actors, CreateToken, CreatedToken, Event, EventKind, InvalidateTokens, Reason, ReasonKind,
+    RequestContext, TokenDetails, TokenFilter, TokenPage, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken,
+    Verdict,
+};

@@ -1,0 +1,140 @@
+//! From an examined file to a loaded image: the one caller of `libloading`.
+//!
+//! Images are never unloaded. Thread-local destructors of a plugin would make that unsound, and so
+//! may its read-only strings, which the host keeps as `'static`.
+#![allow(unsafe_code)]
+
+use std::{
+    collections::HashMap,
+    fmt,
+    mem::ManuallyDrop,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
+use libloading::Library;
+use token_plugin_api::abi::{manifest::Manifest, v1::PluginRoot_Ref};
+
+use crate::admit::{Examined, Sealed};
+
+/// A plugin library in this process.
+pub(crate) struct Image {
+    pub(crate) root: PluginRoot_Ref,
+    pub(crate) manifest: Manifest,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) size_bytes: usize,
+    _library: ManuallyDrop<Library>,
+    _sealed: Sealed,
+}
+
+/// Every image that this process loaded, by the SHA-256 of its file: a file that is named twice,
+/// or unchanged at a reload, is mapped once.
+#[derive(Default)]
+pub(crate) struct Images(Mutex<HashMap<[u8; 32], Arc<Image>>>);
+
+impl Images {
+    /// The image of these very bytes.
+    ///
+    /// # Errors
+    ///
+    /// One sentence: the file could not be sealed or loaded, or its layout is not the host's.
+    pub(crate) fn load(&self, examined: &Examined) -> Result<Arc<Image>, String> {
+        let mut images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = images.get(examined.sha256()) {
+            return Ok(Arc::clone(image));
+        }
+        let sealed = examined.seal().map_err(|refusal| refusal.to_string())?;
+        let image = Arc::new(Image::load(sealed, examined)?);
+        images.insert(*examined.sha256(), Arc::clone(&image));
+        Ok(image)
+    }
+
+    /// How many images are mapped, and the bytes of their files.
+    pub(crate) fn mapped(&self) -> (usize, usize) {
+        let images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (images.len(), images.values().map(|image| image.size_bytes).sum())
+    }
+}
+
+impl fmt::Debug for Images {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Images").field(&self.mapped()).finish()
+    }
+}
+
+impl Image {
+    fn load(sealed: Sealed, examined: &Examined) -> Result<Self, String> {
+        let path = examined.path().display();
+        // SAFETY: loading runs the library's constructors. The bytes were examined and sealed (`admit`), so the
+        // loader maps a whole, well-formed library that nobody can change; what its constructors do is the
+        // author's word, as with every plugin that runs in this process.
+        let opened = unsafe { open(&sealed) };
+        let library = match opened {
+            Ok(library) => ManuallyDrop::new(library),
+            Err(error) => {
+                sealed.discard();
+                return Err(format!("cannot load {path}: {error}"));
+            }
+        };
+        // SAFETY: `abi_stable` exports a `LibHeader` under this name, whose address is an `AbiHeaderRef`. That the
+        // symbol is defined was checked at admission; that it is `abi_stable`'s, its magic bytes tell `upgrade`.
+        let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) };
+        let header: AbiHeaderRef = *header.map_err(|error| format!("cannot load {path}: {error}"))?;
+        let header = header.upgrade().map_err(|error| describe(&path, &error))?;
+        if header.layout().is_none() {
+            return Err(format!("cannot load {path}: it opted out of the layout check, so nobody can tell if it fits"));
+        }
+        let root = header.init_root_module::<PluginRoot_Ref>().map_err(|error| describe(&path, &error))?;
+        Ok(Self {
+            root,
+            manifest: examined.manifest().clone(),
+            sha256: *examined.sha256(),
+            size_bytes: examined.bytes().len(),
+            _library: library,
+            _sealed: sealed,
+        })
+    }
+}
+
+/// # Safety
+///
+/// As for `dlopen`: the library's constructors run.
+#[cfg(unix)]
+unsafe fn open(sealed: &Sealed) -> Result<Library, libloading::Error> {
+    use libloading::os::unix;
+    // Everything is bound at once, so that a missing symbol is an error here and not a crash later; and nothing of
+    // one plugin is visible to another.
+    // SAFETY: the caller's.
+    unsafe { unix::Library::open(Some(sealed.load_path()), unix::RTLD_NOW | unix::RTLD_LOCAL) }.map(Library::from)
+}
+
+/// # Safety
+///
+/// As for `LoadLibrary`: the library's `DllMain` runs.
+#[cfg(not(unix))]
+unsafe fn open(sealed: &Sealed) -> Result<Library, libloading::Error> {
+    // SAFETY: the caller's.
+    unsafe { Library::new(sealed.load_path()) }
+}
+
+/// One sentence for people; the layout dump, which runs over pages, for the debug log.
+fn describe(path: &impl fmt::Display, error: &LibraryError) -> String {
+    tracing::debug!(path = %path, %error, "a plugin does not fit");
+    match error {
+        LibraryError::AbiInstability(_) => {
+            format!(
+                "cannot load {path}: the layout of its interface is not this host's, expected a plugin built with token-plugin-api 1.x"
+            )
+        }
+        LibraryError::InvalidAbiHeader(_) => {
+            format!("cannot load {path}: it was built with another version of abi_stable, expected 0.11")
+        }
+        LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
+            format!(
+                "cannot load {path}: it was built with token-plugin-api {actual_version}, expected {expected_version} or a compatible version"
+            )
+        }
+        LibraryError::RootModule { .. } => format!("cannot load {path}: its root module could not be initialized"),
+        _ => format!("cannot load {path}: it is no plugin of this interface"),
+    }
+}

@@ -1,0 +1,176 @@
+//! [`Registry`]: one immutable generation of what is registered, in call order.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Serialize;
+use token_plugin_api::{CreateToken, CreatedToken, PluginError, Result, Verdict, abi::v1};
+
+use crate::{claims::ClaimIndex, config::OnError, error::Error, instance::Instance};
+
+/// One generation. It is never changed: a reload builds the next one.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) generation: u64,
+    pub(crate) max_token_bytes: usize,
+    /// In call order.
+    pub(crate) handlers: Vec<HandlerSlot>,
+    /// In call order: the outermost first.
+    pub(crate) wrappers: Vec<Slot>,
+    /// In call order.
+    pub(crate) sinks: Vec<Slot>,
+    generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
+    claims: ClaimIndex,
+    inline: bool,
+    pub(crate) rows: Vec<PluginRow>,
+    /// What it was made from, for the next generation to take over what has not changed.
+    pub(crate) instances: Vec<Arc<Instance>>,
+}
+
+/// One of an instance's wrappers or sinks, by its index.
+#[derive(Clone)]
+pub(crate) struct Slot {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) index: usize,
+    pub(crate) deadline: Duration,
+}
+
+/// One of an instance's handlers, with what this generation's configuration says about it.
+pub(crate) struct HandlerSlot {
+    slot: Slot,
+    pub(crate) on_error: OnError,
+}
+
+/// What goes into a registry, each list in call order.
+#[derive(Default)]
+pub(crate) struct Parts {
+    pub(crate) handlers: Vec<HandlerSlot>,
+    pub(crate) wrappers: Vec<Slot>,
+    pub(crate) sinks: Vec<Slot>,
+    pub(crate) generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
+    pub(crate) rows: Vec<PluginRow>,
+    pub(crate) instances: Vec<Arc<Instance>>,
+}
+
+impl Registry {
+    pub(crate) fn new(generation: u64, max_token_bytes: usize, parts: Parts) -> Self {
+        let Parts { handlers, wrappers, sinks, generators, rows, instances } = parts;
+        Self {
+            claims: ClaimIndex::new(handlers.iter().map(HandlerSlot::claims)),
+            inline: handlers.iter().all(HandlerSlot::is_inline),
+            generation,
+            max_token_bytes,
+            handlers,
+            wrappers,
+            sinks,
+            generators,
+            rows,
+            instances,
+        }
+    }
+
+    /// The handlers that are to see this token, in call order.
+    pub(crate) fn candidates(&self, token: &str) -> impl Iterator<Item = &HandlerSlot> {
+        self.claims.candidates(token).iter().map(|&place| &self.handlers[place])
+    }
+
+    /// Whether no handler ever waits, so that a call is over at once.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.inline
+    }
+
+    /// The handler with this name, or all in call order.
+    pub(crate) fn chosen(&self, name: Option<&str>) -> Result<&[HandlerSlot], Error> {
+        if self.handlers.is_empty() {
+            return Err(Error::no_handlers());
+        }
+        let Some(name) = name else { return Ok(&self.handlers) };
+        match self.handlers.iter().position(|handler| handler.name() == name) {
+            Some(place) => Ok(&self.handlers[place..=place]),
+            None => Err(Error::unknown_handler(name, self.handlers.iter().map(HandlerSlot::name))),
+        }
+    }
+
+    /// The generator with this id, the first in call order.
+    pub(crate) fn generator(&self, id: &str) -> Option<Arc<v1::TokenGeneratorEntryV1>> {
+        self.generators.iter().find(|generator| generator.id == id).map(Arc::clone)
+    }
+}
+
+impl HandlerSlot {
+    pub(crate) fn new(slot: Slot, on_error: OnError) -> Self {
+        Self { slot, on_error }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.slot.instance.handlers[self.slot.index].name
+    }
+
+    pub(crate) fn plugin(&self) -> &str {
+        self.slot.instance.plugin()
+    }
+
+    pub(crate) fn claims(&self) -> &[String] {
+        &self.slot.instance.handlers[self.slot.index].claims
+    }
+
+    fn is_inline(&self) -> bool {
+        self.slot.instance.handlers[self.slot.index].is_inline()
+    }
+
+    pub(crate) async fn verify(&self, token: &str, context: &str) -> Result<Verdict> {
+        self.slot.instance.verify(self.slot.index, self.slot.deadline, token, context).await
+    }
+
+    pub(crate) async fn create(&self, request: &CreateToken, context: &str) -> Result<CreatedToken> {
+        self.slot.instance.create(self.slot.index, self.slot.deadline, request, context).await
+    }
+
+    pub(crate) async fn manage(&self, operation: &'static str, request: String, context: &str) -> Result<String> {
+        self.slot.instance.manage(self.slot.index, self.slot.deadline, operation, request, context).await
+    }
+
+    /// An answer to `operation` that is an error, as the host tells it.
+    pub(crate) fn error(&self, operation: &str, error: PluginError) -> Error {
+        Error::from_plugin(self.plugin(), &format!("handler \"{}\"", self.name()), operation, error)
+    }
+}
+
+/// One line of a listing: something that a plugin registered, and why it stands where it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PluginRow {
+    /// The name of the handler, wrapper or sink, or the generator's id.
+    pub name: String,
+    /// The plugin's name, as configured.
+    pub plugin: String,
+    /// `wrapper`, `handler`, `event_sink` or `token_generator`.
+    pub kind: &'static str,
+    /// Whether it is called before others.
+    pub tryfirst: bool,
+    /// Whether it is called after others.
+    pub trylast: bool,
+    /// Whether it runs around the handlers.
+    pub wrapper: bool,
+    /// Why it stands at this place: `registered 3rd; tryfirst from config`.
+    pub reason: String,
+    /// The plugin's library; none: it is linked into the host.
+    pub file: Option<String>,
+    /// The SHA-256 of that file, in hex.
+    pub sha256: Option<String>,
+    /// The plugin's version.
+    pub version: Option<String>,
+    /// The level of the ABI it was built for.
+    pub abi_level: Option<u32>,
+    /// The compiler that built it.
+    pub rustc: Option<String>,
+    /// `inline`, `blocking` or `async`, for handlers.
+    pub execution: Option<&'static str>,
+    /// The prefixes of the tokens that it sees, for handlers; none: every token.
+    pub claims: Vec<String>,
+    /// What an error means, for handlers: `stop` or `continue`.
+    pub on_error: Option<&'static str>,
+    /// Milliseconds that a call may take, where calls may wait.
+    pub deadline_ms: Option<u64>,
+    /// The generation of the registry that it was first in.
+    pub generation: u64,
+}
