@@ -97,7 +97,7 @@ struct Planned<'c> {
 }
 
 enum From<'c> {
-    File(Examined),
+    File(Box<Examined>),
     Linked(&'c StaticPlugin),
 }
 
@@ -120,7 +120,7 @@ fn plan<'c>(config: &Config, statics: &'c [StaticPlugin], findings: &mut Finding
         match admit::examine(&file, None, &policy) {
             Ok(examined) => {
                 let entry = PluginEntry::unwritten(&examined.manifest().name, PluginSettings::empty());
-                planned.push(Planned { entry, from: From::File(examined) });
+                planned.push(Planned { entry, from: From::File(Box::new(examined)) });
             }
             Err(refusal) => {
                 findings.refused = true;
@@ -139,7 +139,7 @@ fn plan<'c>(config: &Config, statics: &'c [StaticPlugin], findings: &mut Finding
         match examined {
             Ok(examined) => {
                 seen.insert(path, examined.clone());
-                planned.push(Planned { entry: entry.clone(), from: From::File(examined) });
+                planned.push(Planned { entry: entry.clone(), from: From::File(Box::new(examined)) });
             }
             Err(refusal) => findings.refuse(entry, refusal.to_string()),
         }
@@ -285,7 +285,7 @@ fn check_manifest(entry: &PluginEntry, manifest: &Manifest, findings: &mut Findi
 }
 
 /// What the build flags cost that enable both instruction sets at compile time.
-pub(crate) const SLOW_HASHING: &str = "it was built with SHA and AVX instructions enabled statically (as `-C target-cpu=native` does), \
+pub const SLOW_HASHING: &str = "it was built with SHA and AVX instructions enabled statically (as `-C target-cpu=native` does), \
      which can make hashing 30 times slower: build without, they are detected at run time";
 
 /// Puts everything into call order.

@@ -12,10 +12,13 @@ use rustc_hash::FxHashMap;
 #[derive(Debug, Default)]
 pub(crate) struct ClaimIndex {
     /// Longest prefixes first.
-    by_length: Vec<(usize, FxHashMap<Box<[u8]>, Box<[usize]>>)>,
+    by_length: Vec<(usize, OfOneLength)>,
     /// For tokens with none of the prefixes.
     unclaimed: Box<[usize]>,
 }
+
+/// The handlers' places for each prefix of one length.
+type OfOneLength = FxHashMap<Box<[u8]>, Box<[usize]>>;
 
 impl ClaimIndex {
     /// Builds the index from the handlers' claims in call order; no claims: every token.
@@ -25,7 +28,7 @@ impl ClaimIndex {
             let sees = |list: &&[String]| list.is_empty() || list.iter().any(|claim| sees(claim));
             claims.iter().enumerate().filter(|(_, list)| sees(list)).map(|(place, _)| place).collect()
         };
-        let mut by_length: Vec<(usize, FxHashMap<Box<[u8]>, Box<[usize]>>)> = Vec::new();
+        let mut by_length: Vec<(usize, OfOneLength)> = Vec::new();
         for prefix in claims.iter().copied().flatten() {
             let at = by_length.binary_search_by(|(length, _)| prefix.len().cmp(length));
             let at = at.unwrap_or_else(|at| {

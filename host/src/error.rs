@@ -42,7 +42,10 @@ pub enum ErrorKind {
 ///
 /// Its text is for the log and names plugins and paths; it holds no tokens and no secrets.
 #[derive(Debug, Clone)]
-pub struct Error {
+pub struct Error(Box<Context>);
+
+#[derive(Debug, Clone)]
+struct Context {
     kind: ErrorKind,
     message: String,
     plugin: Option<String>,
@@ -53,26 +56,26 @@ pub struct Error {
 impl Error {
     /// What went wrong.
     pub fn kind(&self) -> &ErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The plugin whose doing it is, by its configured name.
     pub fn plugin(&self) -> Option<&str> {
-        self.plugin.as_deref()
+        self.0.plugin.as_deref()
     }
 
     /// For [`ErrorKind::Config`] and [`ErrorKind::Admission`]: everything that is to be said, in order.
     pub fn findings(&self) -> &[Finding] {
-        &self.findings
+        &self.0.findings
     }
 
     /// What the plugin itself said.
     pub(crate) fn plugin_error(&self) -> Option<&PluginError> {
-        self.source.as_ref()
+        self.0.source.as_ref()
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), plugin: None, source: None, findings: Vec::new() }
+        Self(Box::new(Context { kind, message: message.into(), plugin: None, source: None, findings: Vec::new() }))
     }
 
     pub(crate) fn no_handlers() -> Self {
@@ -103,12 +106,13 @@ impl Error {
             PluginErrorKind::Unsupported => (ErrorKind::Unsupported, format!("{operation} is not supported by {part}")),
             _ => (ErrorKind::Plugin, format!("plugin \"{plugin}\": {part} could not {operation}: {error}")),
         };
-        Self { kind, message, plugin: Some(plugin.to_owned()), source: Some(error), findings: Vec::new() }
+        let plugin = Some(plugin.to_owned());
+        Self(Box::new(Context { kind, message, plugin, source: Some(error), findings: Vec::new() }))
     }
 
     pub(crate) fn from_findings(kind: ErrorKind, findings: Vec<Finding>) -> Self {
         let message = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        Self { findings, ..Self::new(kind, message) }
+        Self(Box::new(Context { kind, message, plugin: None, source: None, findings }))
     }
 }
 
@@ -120,13 +124,13 @@ impl From<Findings> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
+        self.0.source.as_ref().map(|source| source as _)
     }
 }
 

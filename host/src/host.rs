@@ -315,6 +315,16 @@ impl Host {
         self.0.registry.load().generation
     }
 
+    /// The longest token that handlers see, in bytes: `max_token_bytes` of the configuration.
+    pub fn max_token_bytes(&self) -> usize {
+        self.0.registry.load().max_token_bytes
+    }
+
+    /// Why longer tokens are rejected, for callers that do not even read them to their end.
+    pub fn too_long(&self) -> Reason {
+        too_long(self.max_token_bytes())
+    }
+
     /// How many plugin libraries are mapped, and the bytes of their files. They are never unloaded:
     /// a replaced one stays until the process ends.
     pub fn mapped_libraries(&self) -> (usize, usize) {

@@ -51,6 +51,7 @@ mod reload;
 mod services;
 mod wrap;
 
+pub use assemble::SLOW_HASHING;
 pub use builder::{HostBuilder, StaticPlugin};
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ErrorKind};

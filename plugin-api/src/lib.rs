@@ -100,6 +100,7 @@ mod restrictions;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 mod secret;
+pub mod testing;
 mod verdict;
 mod wrapper;
 

@@ -24,8 +24,8 @@ fn nothing_is_fine_and_means_the_defaults() {
         (plugin.on_error, plugin.deadline, plugin.max_blocking_calls),
         (OnError::Stop, Duration::from_secs(1), 16)
     );
-    assert_eq!((plugin.settings.json(), plugin.place), ("{}", Place { line: 2, column: 1 }));
-    assert_eq!(plugin.settings.place_of("secret"), Some(plugin.place));
+    assert_eq!((plugin.settings.json(), plugin.place), ("{}", Some(Place { line: 2, column: 1 })));
+    assert_eq!(plugin.settings.place_of("secret"), plugin.place);
 }
 
 #[cfg(unix)]

@@ -78,14 +78,28 @@ fn read_settings<C: DeserializeOwned>(settings: &str) -> Result<C> {
     let read = serde_ignored::deserialize(tracked, |path| unknown.push(path.to_string()));
     let config = read.map_err(|error: serde_json::Error| {
         let path = track.path().to_string();
-        // The position that serde adds is one in the host's JSON, which nobody has seen.
-        let text = error.to_string();
-        let text = text.split(" at line ").next().unwrap_or_default();
-        PluginError::invalid_argument(if path == "." { text.to_owned() } else { format!("`{path}`: {text}") })
+        let text = without_values(&error.to_string());
+        PluginError::invalid_argument(if path == "." { text } else { format!("`{path}`: {text}") })
     })?;
     match unknown.as_slice() {
         [] => Ok(config),
         unknown => Err(PluginError::invalid_argument(format!("`{}`: unknown key", unknown.join("`, `")))),
+    }
+}
+
+/// A message of serde's without the value that it quotes, which may be a secret in the wrong place,
+/// and without its position, which is one in a JSON text that nobody has seen.
+fn without_values(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    if let Some((_, expected)) =
+        message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, expected "))
+    {
+        return format!("expected {expected}, found something else");
+    }
+    let quotes = ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start));
+    match quotes.and_then(|rest| Some((rest.split([' ', '`']).next()?, rest.rsplit_once(", expected ")?.1))) {
+        Some((kind, expected)) => format!("expected {expected}, found a value of type {kind}"),
+        None => message.to_owned(),
     }
 }
 
@@ -215,7 +229,7 @@ macro_rules! export_plugin {
             }
 
             // The name that `abi_stable` looks for: `ROOT_MODULE_LOADER_NAME`.
-            #[unsafe(export_name = "_lib_header_root_module_loader")]
+            #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static ROOT: library::LibHeader = {
                 // SAFETY: `constructor` returns the module that `root` made, a `PluginRoot_Ref`.
                 unsafe {
@@ -227,4 +241,26 @@ macro_rules! export_plugin {
             };
         };
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_about_settings_quote_no_values() {
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code, reason = "only read for its errors")]
+        struct Settings {
+            limit: u64,
+        }
+        let message = |settings: &str| read_settings::<Settings>(settings).unwrap_err().to_string();
+        assert_eq!(
+            message(r#"{"limit":"hunter2, expected x"}"#),
+            "`limit`: expected u64, found a value of type string"
+        );
+        assert_eq!(message(r#"{"limit":-7}"#), "`limit`: expected u64, found a value of type integer");
+        assert_eq!(message(r#"{}"#), "missing field `limit`");
+        assert_eq!(message(r#"{"limit":1,"limmit":2}"#), "`limmit`: unknown key");
+    }
 }

@@ -1,0 +1,110 @@
+//! The command line: one file a command. Answers go to stdout, everything else to stderr.
+
+mod check;
+mod create;
+mod exit;
+mod explain;
+mod inspect;
+mod lifetime;
+mod new;
+mod output;
+mod plugins;
+mod quickstart;
+mod table;
+mod verify;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use token_host::{Error, Host};
+
+use self::output::Output;
+
+/// Loads token-handler plugins, orders them as pluggy does, and delegates: create and verify tokens.
+#[derive(Debug, Parser)]
+#[command(name = "token-host", version, max_term_width = 100, arg_required_else_help = true, after_help = EXITS)]
+struct Arguments {
+    /// The configuration
+    #[arg(short, long, global = true, env = "TOKEN_HOST_CONFIG", default_value = "plugins.toml", value_name = "FILE")]
+    config: PathBuf,
+
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXITS: &str = "Exit codes: 0 good; 1 token not recognized, rejected or not found; 2 bad arguments; \
+3 no handlers; 4 no unique token; 5 a plugin could not; 6 bad configuration or refused plugin.\n\
+TOKEN_HOST_LOG filters the log on stderr, for instance `debug` or `plugin=trace`.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create a token and print it
+    Create(create::Create),
+    /// Verify a token, or with `-` one a line from stdin
+    Verify(verify::Verify),
+    /// Show what each handler says to a token, and why
+    Explain(explain::Explain),
+    /// List what is registered, in call order, with the reason for each place
+    Plugins(plugins::Plugins),
+    /// Check configuration and plugins, and report every finding
+    Check,
+    /// Show what a library says of itself; nothing in it is executed
+    Inspect(inspect::Inspect),
+    /// Write a new plugin crate that builds and whose test passes
+    New(new::New),
+    /// Create a token, verify it, and show what to try next
+    Quickstart,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the arguments, runs the command, says what went wrong.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log();
+    let output = Output::new(arguments.json);
+    let ended = match arguments.command {
+        Command::Create(create) => create.run(&arguments.config, &output),
+        Command::Verify(verify) => verify.run(&arguments.config, &output),
+        Command::Explain(explain) => explain.run(&arguments.config, &output),
+        Command::Plugins(plugins) => plugins.run(&arguments.config, &output),
+        Command::Check => check::run(&arguments.config, &output),
+        Command::Inspect(inspect) => inspect.run(&output),
+        Command::New(new) => new.run(&output),
+        Command::Quickstart => quickstart::run(&arguments.config, &output),
+        Command::Completions { shell } => output.bytes(&completions(shell)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "token-host", &mut script);
+    script
+}
+
+/// The host of the configuration, with what it has to say of it on stderr.
+fn host(config: &std::path::Path, output: &Output) -> Result<Host, Error> {
+    let host = Host::from_file(config)?;
+    for finding in host.warnings() {
+        output.note(&finding.to_string());
+    }
+    Ok(host)
+}
+
+fn start_log() {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_env("TOKEN_HOST_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+}

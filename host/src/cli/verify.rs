@@ -1,0 +1,153 @@
+//! `token-host verify`: one token, or one a line.
+
+use std::{
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    path::Path,
+};
+
+use clap::Args;
+use serde::Serialize;
+use token_host::{Actor, Host, Reason, ReasonKind, RequestContext, Verdict, Verification};
+
+use super::{
+    exit::Failure,
+    host,
+    output::{Output, unless_unread},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The token, or `-` to read one a line from stdin and answer each with one JSON object a line.
+    /// Other users of the machine can see a command's arguments: prefer `-` where that matters
+    #[arg(allow_hyphen_values = true)]
+    token: String,
+}
+
+/// A line of answer.
+#[derive(Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum Answer {
+    Accepted {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        handler: Option<String>,
+        actor: Actor,
+    },
+    Rejected {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        handler: Option<String>,
+        reason: String,
+    },
+    NotRecognized,
+    Error {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        plugin: Option<String>,
+        reason: String,
+    },
+}
+
+impl From<Verification> for Answer {
+    fn from(verification: Verification) -> Self {
+        let Verification { handler, plugin, verdict, .. } = verification;
+        match verdict {
+            Ok(Verdict::Accepted(actor)) => Self::Accepted { handler, actor },
+            Ok(Verdict::Rejected(reason)) => Self::Rejected { handler, reason: reason.to_string() },
+            Ok(Verdict::NotRecognized) => Self::NotRecognized,
+            Err(error) => {
+                Self::Error { plugin: plugin.or(error.plugin().map(str::to_owned)), reason: error.to_string() }
+            }
+        }
+    }
+}
+
+impl Verify {
+    /// Prints the actor, or an answer a line. The exit code tells of a single token what became of
+    /// it; for a stream it is 0 once every line is answered.
+    pub(crate) fn run(self, config: &Path, output: &Output) -> Result<(), Failure> {
+        let host = host(config, output)?;
+        if self.token == "-" {
+            return stream(&host);
+        }
+        let verification = host.verify_blocking(&self.token, &RequestContext::default());
+        if output.is_json() {
+            output.json(&Answer::from(verification.clone()))?;
+        }
+        match verification.verdict? {
+            Verdict::Accepted(_) if output.is_json() => Ok(()),
+            Verdict::Accepted(actor) => output.json(&actor),
+            Verdict::Rejected(reason) => Err(Failure::No(reason.to_string())),
+            Verdict::NotRecognized => Err(Failure::No("no handler recognizes the token".to_owned())),
+        }
+    }
+}
+
+fn stream(host: &Host) -> Result<(), Failure> {
+    let mut lines = BufReader::with_capacity(64 * 1024, io::stdin().lock());
+    let mut answers = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut line = Vec::new();
+    while next_line(&mut lines, &mut line, host.max_token_bytes())
+        .map_err(|error| Failure::Arguments(format!("cannot read stdin: {error}")))?
+    {
+        let answer = match std::str::from_utf8(&line) {
+            _ if line.len() > host.max_token_bytes() => rejected(host.too_long()),
+            Ok(token) => host.verify_blocking(token, &RequestContext::default()).into(),
+            Err(_) => rejected(Reason::new(ReasonKind::Malformed, "token is not UTF-8")),
+        };
+        let written = serde_json::to_writer(&mut answers, &answer).map_err(io::Error::from);
+        unless_unread(written.and_then(|()| answers.write_all(b"\n")))?;
+        // Whoever waits for the answer before the next line gets it; a long pipe is not slowed down.
+        if !lines.buffer().contains(&b'\n') {
+            unless_unread(answers.flush())?;
+        }
+    }
+    unless_unread(answers.flush())
+}
+
+fn rejected(reason: Reason) -> Answer {
+    Answer::Rejected { handler: None, reason: reason.to_string() }
+}
+
+/// Reads a line without its end. Of a line that is too long one byte more than the limit is kept.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
+    line.clear();
+    // A token as long as the limit, and the end of its line.
+    let whole = limit as u64 + 1;
+    if input.take(whole).read_until(b'\n', line)? == 0 {
+        return Ok(false);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    } else if line.len() > limit {
+        skip_line(input)?;
+    }
+    Ok(true)
+}
+
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        let (used, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(end) => (end + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        input.consume(used);
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_at_the_limit_and_the_next_line_is_whole() {
+        let mut input = &b"abc\n\nabcd\nabcdefghij\nx"[..];
+        let mut line = Vec::new();
+        let mut read = Vec::new();
+        while next_line(&mut input, &mut line, 3).unwrap() {
+            read.push(String::from_utf8(line.clone()).unwrap());
+        }
+        assert_eq!(read, ["abc", "", "abcd", "abcd", "x"]);
+    }
+}
