@@ -226,7 +226,7 @@ mod tests {
         let base = Path::new(if cfg!(windows) { r"C:\etc\token" } else { "/etc/token" });
         let path = |name: &str| LibraryName::Path(PathBuf::from(base).join(name));
         let bare = |name: &str| LibraryName::Bare(name.to_owned());
-        assert_eq!(files, [&bare("token_a-b.c"), &bare("signed"), &path("libx.so"), &path("sub/x")]);
+        assert_eq!(files, [&bare("token_a_b.c"), &bare("signed"), &path("libx.so"), &path("sub/x")]);
     }
 
     #[test]
