@@ -22,7 +22,10 @@ use token_plugin_api::{
 use crate::{
     admit::{self, Examined, Policy},
     builder::StaticPlugin,
-    config::{Config, Finding, LibraryName, OnError, Place, PluginEntry, PluginSettings, Severity},
+    config::{
+        Config, Finding, LibraryName, OnError, PLUGIN_NAME_RULE, Place, PluginEntry, PluginSettings, Severity,
+        is_plugin_name,
+    },
     error::{Error, ErrorKind},
     host::Core,
     instance::{Instance, InstanceKey},
@@ -209,6 +212,18 @@ struct Made {
     file: Option<(String, Arc<Image>)>,
 }
 
+impl Made {
+    /// tryfirst and trylast: the configuration's word, else the plugin's. Who sets only one of them
+    /// in the configuration does not want the plugin's other one on top.
+    fn flags(&self) -> (bool, bool) {
+        match (self.entry.tryfirst, self.entry.trylast) {
+            (Some(true), None) => (true, false),
+            (None, Some(true)) => (false, true),
+            (tryfirst, trylast) => (tryfirst.unwrap_or(self.declared.0), trylast.unwrap_or(self.declared.1)),
+        }
+    }
+}
+
 fn make(
     core: &Arc<Core>,
     config: &Config,
@@ -248,7 +263,7 @@ fn make(
             let made =
                 made.into_result().map_err(|error| refuse_settings(&entry, &error_from_v1(error), findings)).ok()?;
             let generation = old.generation + 1;
-            Arc::new(Instance::new(key, made, generation, &core.executor, config.host.event_queue))
+            Arc::new(Instance::new(key, made, generation, &core.service, &core.stops, config.host.event_queue))
         }
     };
     for warning in &instance.warnings {
@@ -269,6 +284,10 @@ fn refuse_settings(entry: &PluginEntry, error: &PluginError, findings: &mut Find
 }
 
 fn check_manifest(entry: &PluginEntry, manifest: &Manifest, findings: &mut FindingList<'_>) {
+    if !is_plugin_name(&entry.name) {
+        let name = entry.name.escape_debug().take(64).collect::<String>();
+        findings.wrong(entry, format!("its manifest names it `{name}`, expected {PLUGIN_NAME_RULE}"));
+    }
     if let Some(stated) = entry.wrapper
         && stated != manifest.hooks.contains(&Hook::Wrapper)
     {
@@ -290,15 +309,11 @@ pub const SLOW_HASHING: &str = "it was built with SHA and AVX instructions enabl
 
 /// Puts everything into call order.
 fn arrange(made: Vec<Made>) -> Parts {
-    let flags = |made: &Made| {
-        let entry = &made.entry;
-        (entry.tryfirst.unwrap_or(made.declared.0), entry.trylast.unwrap_or(made.declared.1))
-    };
     // A plugin's wrappers are one registration, everything else in it another one.
     let registrations: Vec<Registration> = made
         .iter()
         .flat_map(|made| {
-            let (tryfirst, trylast) = flags(made);
+            let (tryfirst, trylast) = made.flags();
             [true, false].map(|wrapper| Registration { name: made.entry.name.clone(), tryfirst, trylast, wrapper })
         })
         .collect();
@@ -306,7 +321,7 @@ fn arrange(made: Vec<Made>) -> Parts {
     let (mut sinks, mut generators) = (Vec::new(), Vec::new());
     for place in call_order(&registrations) {
         let (made, registered) = (&made[place / 2], place / 2);
-        let (instance, entry, (tryfirst, trylast)) = (&made.instance, &made.entry, flags(made));
+        let (instance, entry, (tryfirst, trylast)) = (&made.instance, &made.entry, made.flags());
         let slot = |index| Slot { instance: Arc::clone(instance), index, deadline: entry.deadline };
         let deadline_ms = Some(u64::try_from(entry.deadline.as_millis()).unwrap_or(u64::MAX));
         let row = |name: &str, kind: Hook| PluginRow {
@@ -363,14 +378,16 @@ fn arrange(made: Vec<Made>) -> Parts {
 /// Why a plugin stands where it does.
 fn reason(registered: usize, made: &Made) -> String {
     let mut reason = format!("registered {}", ordinal(registered));
-    for (flag, written, declared) in
-        [("tryfirst", made.entry.tryfirst, made.declared.0), ("trylast", made.entry.trylast, made.declared.1)]
-    {
-        match (written, declared) {
-            (Some(true), _) => reason.push_str(&format!("; {flag} from config")),
-            (Some(false), true) => reason.push_str(&format!("; {flag} declared by the plugin, switched off in config")),
-            (None, true) => reason.push_str(&format!("; {flag} declared by the plugin")),
-            _ => {}
+    let flags = made.flags();
+    for (flag, counts, written, declared) in [
+        ("tryfirst", flags.0, made.entry.tryfirst, made.declared.0),
+        ("trylast", flags.1, made.entry.trylast, made.declared.1),
+    ] {
+        match (counts, written, declared) {
+            (true, Some(_), _) => reason.push_str(&format!("; {flag} from config")),
+            (true, None, _) => reason.push_str(&format!("; {flag} declared by the plugin")),
+            (false, _, true) => reason.push_str(&format!("; {flag} declared by the plugin, overridden in config")),
+            (false, _, false) => {}
         }
     }
     reason

@@ -13,9 +13,12 @@ use token_plugin_api::{
     abi::{export::new_in_process, v1},
 };
 
+use zeroize::Zeroizing;
+
 use crate::{
+    admit::changeable_by_others,
     clock::{Clock, SystemClock},
-    config::{Config, HostSettings, MakeSecrets, Origin},
+    config::{Config, Finding, HostSettings, MakeSecrets, Origin, Severity},
     error::Error,
     host::Host,
 };
@@ -76,16 +79,27 @@ impl fmt::Debug for StaticPlugin {
 }
 
 /// Where the configuration comes from, at the start and at each reload.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) enum Source {
     /// There is none: only what is linked in.
     #[default]
     Nothing,
     File(PathBuf),
     Text {
-        text: String,
+        text: Zeroizing<String>,
         base: PathBuf,
     },
+}
+
+impl fmt::Debug for Source {
+    /// Without the text, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text { base, .. } => f.debug_struct("Text").field("base", base).finish_non_exhaustive(),
+        }
+    }
 }
 
 impl Source {
@@ -97,7 +111,17 @@ impl Source {
                 plugins: Vec::new(),
                 warnings: Vec::new(),
             },
-            Self::File(path) => Config::from_file(path, make)?,
+            Self::File(path) => {
+                let mut config = Config::from_file(path, make)?;
+                // It names the code that the host runs.
+                if let Some(reason) = changeable_by_others(path) {
+                    config.warnings.push(Finding {
+                        severity: Severity::Warning,
+                        ..Finding::error(&config.origin, format!("others can change the configuration: {reason}"))
+                    });
+                }
+                config
+            }
             Self::Text { text, base } => Config::parse(text, Origin::Text, base, make)?,
         })
     }
@@ -146,7 +170,7 @@ impl HostBuilder {
     /// Takes this text as the `plugins.toml`; relative paths in it are relative to `base`.
     #[must_use]
     pub fn config_text(mut self, text: impl Into<String>, base: impl AsRef<Path>) -> Self {
-        self.source = Source::Text { text: text.into(), base: base.as_ref().to_owned() };
+        self.source = Source::Text { text: Zeroizing::new(text.into()), base: base.as_ref().to_owned() };
         self
     }
 

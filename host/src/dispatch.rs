@@ -49,7 +49,15 @@ pub(crate) async fn verify<'r>(
         Ok(()) => ask(registry, token, context, observer).await,
         Err(error) => Answer { by: None, verdict: Err(error) },
     };
-    Answer { by: answer.by, verdict: entered.after_verify(token, answer.verdict) }
+    let verdict = match entered.after_verify(token, answer.verdict) {
+        // A wrapper that rejects the token has judged it.
+        Err(error) => match error.kind() {
+            ErrorKind::TokenInvalid(reason) => Ok(Verdict::Rejected(reason.clone())),
+            _ => Err(error.into_cannot_tell()),
+        },
+        verdict => verdict,
+    };
+    Answer { by: answer.by, verdict }
 }
 
 async fn ask<'r, O: Observer>(registry: &'r Registry, token: &str, context: &str, observer: &mut O) -> Answer<'r> {
@@ -63,7 +71,7 @@ async fn ask<'r, O: Observer>(registry: &'r Registry, token: &str, context: &str
         let verdict = match said {
             Ok(Verdict::NotRecognized) => continue,
             Ok(verdict) => Ok(verdict),
-            Err(error) => Err(handler.error("verify_token", error)),
+            Err(error) => Err(handler.error("verify_token", error).into_cannot_tell()),
         };
         match verdict {
             Ok(Verdict::Accepted(_)) => return Answer { by: Some(handler), verdict },
@@ -97,6 +105,11 @@ pub(crate) async fn create<'r>(
         Err(error) => (None, Err(error)),
     };
     let created = entered.after_create(request, created)?;
+    if created.token.len() > registry.max_token_bytes {
+        let (bytes, limit) = (created.token.len(), registry.max_token_bytes);
+        let message = format!("the token would be {bytes} bytes, longer than the {limit} that this host verifies");
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
     // A wrapper can answer with a token where no handler did: then it counts as the first one's.
     Ok((by.unwrap_or(&handlers[0]), created))
 }

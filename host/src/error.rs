@@ -110,6 +110,17 @@ impl Error {
         Self(Box::new(Context { kind, message, plugin, source: Some(error), findings: Vec::new() }))
     }
 
+    /// The same as an answer to "is this token good?": whatever kept a plugin from telling, it is
+    /// neither the caller's fault nor a "no".
+    pub(crate) fn into_cannot_tell(mut self) -> Self {
+        if self.0.kind != ErrorKind::Plugin {
+            self.0.message =
+                format!("plugin \"{}\" cannot tell: {}", self.plugin().unwrap_or_default(), self.0.message);
+            self.0.kind = ErrorKind::Plugin;
+        }
+        self
+    }
+
     pub(crate) fn from_findings(kind: ErrorKind, findings: Vec<Finding>) -> Self {
         let message = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         Self(Box::new(Context { kind, message, plugin: None, source: None, findings }))

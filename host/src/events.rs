@@ -33,37 +33,40 @@ impl EventHub {
 
     /// Sends an event to subscribers, and queues it for all sinks.
     pub(crate) fn emit(&self, registry: &Registry, event: &Event) {
-        self.send(registry, event, |_| true);
+        self.send(registry, std::slice::from_ref(event), |_| true);
     }
 
-    /// Has the sinks that require it record an event, then sends it to all others.
+    /// Has the sinks that require it record events, then sends them to all others.
     ///
     /// # Errors
     ///
-    /// When a sink that requires it could not: then nobody else is told.
-    pub(crate) async fn announce(&self, registry: &Registry, event: &Event) -> Result<(), Error> {
-        let text = event_text(event);
+    /// When a sink that requires it could not, after all others were told: what the events are about has happened.
+    pub(crate) async fn announce(&self, registry: &Registry, events: &[Event]) -> Result<(), Error> {
+        let text = list_text(events);
+        let mut failed = None;
         for slot in registry.sinks.iter().filter(|slot| slot.instance.sinks[slot.index].required) {
-            slot.instance.record(slot.index, slot.deadline, Arc::clone(&text)).await.map_err(|error| {
+            if let Err(error) = slot.instance.record(slot.index, slot.deadline, Arc::clone(&text)).await {
                 let part = format!("event sink \"{}\"", slot.instance.sinks[slot.index].name);
-                Error::from_plugin(slot.instance.plugin(), &part, "record", error)
-            })?;
+                failed.get_or_insert(Error::from_plugin(slot.instance.plugin(), &part, "record", error));
+            }
         }
-        self.send(registry, event, |sink| !sink.required);
-        Ok(())
+        self.send(registry, events, |sink| !sink.required);
+        failed.map_or(Ok(()), Err)
     }
 
-    fn send(&self, registry: &Registry, event: &Event, to: impl Fn(&Sink) -> bool) {
+    fn send(&self, registry: &Registry, events: &[Event], to: impl Fn(&Sink) -> bool) {
         let mut text = None;
         for slot in &registry.sinks {
             let sink = &slot.instance.sinks[slot.index];
             if to(sink) {
-                let text = text.get_or_insert_with(|| event_text(event));
+                let text = text.get_or_insert_with(|| list_text(events));
                 sink.send(slot.instance.plugin(), Arc::clone(text));
             }
         }
         if self.subscribers.load(Ordering::Relaxed) > 0 {
-            let _ = self.sender.send(event.clone());
+            for event in events {
+                let _ = self.sender.send(event.clone());
+            }
         }
     }
 
@@ -73,9 +76,10 @@ impl EventHub {
     }
 }
 
-fn event_text(event: &Event) -> Arc<str> {
-    // An event is plain data with string keys: writing it cannot fail.
-    serde_json::to_string(event).unwrap_or_default().into()
+/// Events as sinks get them.
+fn list_text(events: &[Event]) -> Arc<str> {
+    // Events are plain data with string keys: writing them cannot fail.
+    serde_json::to_string(events).unwrap_or_default().into()
 }
 
 /// What happens to tokens, from [`Host::subscribe`](crate::Host::subscribe).

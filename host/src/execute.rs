@@ -1,10 +1,11 @@
-//! [`Executor`]: runs what may wait (blocking calls, plugins' futures) away from the caller, with deadlines.
+//! [`Lane`]: runs what may wait (a plugin's blocking calls and futures) away from the caller, with deadlines.
 //!
-//! A thread that a plugin keeps busy cannot be taken back. So timers have a thread of their own,
-//! which no plugin's code ever runs on: a deadline is kept whatever the plugins do. And each plugin
-//! has only so many blocking calls, those that outlived their deadline included.
+//! A thread that a plugin keeps busy cannot be taken back. So each plugin has threads of its own, as
+//! many as its configuration says, and no plugin can use up another's; and timers have a thread on
+//! which no plugin's code ever runs, so that a deadline is kept whatever the plugins do.
 
 use std::{
+    fmt,
     future::Future,
     io,
     sync::{Arc, OnceLock},
@@ -12,24 +13,11 @@ use std::{
 };
 
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     sync::Semaphore,
     task::JoinHandle,
     time::timeout,
 };
-
-/// The threads that plugins' waiting code runs on. They start with the first call that needs them.
-#[derive(Debug)]
-pub(crate) struct Executor {
-    threads: OnceLock<io::Result<Threads>>,
-    blocking_threads: usize,
-}
-
-#[derive(Debug)]
-struct Threads {
-    timer: Stopping,
-    pool: Stopping,
-}
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -40,62 +28,85 @@ pub(crate) enum Stopped {
     Failed(String),
 }
 
-impl Executor {
-    pub(crate) fn new(blocking_threads: usize) -> Self {
-        Self { threads: OnceLock::new(), blocking_threads }
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadline => f.write_str("no answer within the deadline"),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+/// The host's own threads: one for timers, one for what is to be finished when its caller goes away.
+#[derive(Debug, Default)]
+pub(crate) struct Service {
+    timer: Lazy,
+    tasks: Lazy,
+}
+
+impl Service {
+    /// Runs a future to its end, even when the caller goes away.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let start = || Builder::new_multi_thread().worker_threads(1).thread_name("token-host-tasks").build();
+        let task = self.tasks.handle(start)?.spawn(future);
+        task.await.map_err(|error| Stopped::Failed(format!("the call was lost: {error}")))
     }
 
-    /// Runs a call that may block, on the pool. After the deadline it goes on there unobserved, and
-    /// keeps its permit.
+    fn timer(&self) -> Result<&Handle, Stopped> {
+        self.timer.handle(|| {
+            Builder::new_multi_thread().worker_threads(1).thread_name("token-host-timer").enable_time().build()
+        })
+    }
+}
+
+/// The threads of one plugin's waiting code. They start with the first call that needs them.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    threads: Lazy,
+    permits: Arc<Semaphore>,
+    max_blocking_calls: usize,
+    service: Arc<Service>,
+}
+
+impl Lane {
+    pub(crate) fn new(max_blocking_calls: usize, service: &Arc<Service>) -> Self {
+        let permits = Arc::new(Semaphore::new(max_blocking_calls));
+        Self { threads: Lazy::default(), permits, max_blocking_calls, service: Arc::clone(service) }
+    }
+
+    /// Runs a call that may block. After the deadline it goes on unobserved, and keeps its permit.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         deadline: Duration,
-        permits: &Arc<Semaphore>,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Stopped> {
-        let threads = self.threads()?;
-        let permits = Arc::clone(permits);
-        let pool = threads.pool.handle().clone();
-        threads
-            .within(deadline, async move {
-                let permit = permits.acquire_owned().await.map_err(|error| Stopped::Failed(error.to_string()))?;
-                let task = pool.spawn_blocking(move || {
-                    let _permit = permit;
-                    call()
-                });
-                // A call that has not begun by its deadline is not begun.
-                finish(AbortOnDrop(task)).await
-            })
+        let threads = self.handle()?;
+        let permits = Arc::clone(&self.permits);
+        self.within(deadline, async move {
+            let permit = permits.acquire_owned().await.map_err(|error| Stopped::Failed(error.to_string()))?;
+            // A call that has not begun by its deadline is not begun: it is aborted when this future is dropped.
+            finish(AbortOnDrop(threads.spawn_blocking(move || {
+                let _permit = permit;
+                call()
+            })))
             .await
+        })
+        .await
     }
 
-    /// Polls a plugin's future on the pool. At the deadline, or when the caller goes away, it is dropped.
+    /// Polls a plugin's future. At the deadline, or when the caller goes away, it is dropped.
     pub(crate) async fn future<F>(&self, deadline: Duration, future: F) -> Result<F::Output, Stopped>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let threads = self.threads()?;
-        let task = AbortOnDrop(threads.pool.handle().spawn(future));
-        threads.within(deadline, finish(task)).await
+        let task = AbortOnDrop(self.handle()?.spawn(future));
+        self.within(deadline, finish(task)).await
     }
 
-    fn threads(&self) -> Result<&Threads, Stopped> {
-        let threads = self.threads.get_or_init(|| {
-            let timer =
-                Builder::new_multi_thread().worker_threads(1).thread_name("token-host-timer").enable_time().build()?;
-            let pool = Builder::new_multi_thread()
-                .worker_threads(2)
-                .max_blocking_threads(self.blocking_threads)
-                .thread_name("token-host-pool")
-                .build()?;
-            Ok(Threads { timer: Stopping(Some(timer)), pool: Stopping(Some(pool)) })
-        });
-        threads.as_ref().map_err(|error| Stopped::Failed(format!("no threads for plugins could be started: {error}")))
-    }
-}
-
-impl Threads {
     async fn within<T>(
         &self,
         deadline: Duration,
@@ -103,10 +114,20 @@ impl Threads {
     ) -> Result<T, Stopped> {
         // A timer belongs to the runtime in whose context it is made; it may be polled from any executor.
         let timed = {
-            let _context = self.timer.handle().enter();
+            let _context = self.service.timer()?.enter();
             timeout(deadline, future)
         };
         timed.await.unwrap_or(Err(Stopped::Deadline))
+    }
+
+    fn handle(&self) -> Result<&Handle, Stopped> {
+        self.threads.handle(|| {
+            Builder::new_multi_thread()
+                .worker_threads(1)
+                .max_blocking_threads(self.max_blocking_calls)
+                .thread_name("token-plugin")
+                .build()
+        })
     }
 }
 
@@ -122,20 +143,31 @@ async fn finish<T>(mut task: AbortOnDrop<T>) -> Result<T, Stopped> {
     (&mut task.0).await.map_err(|error| Stopped::Failed(format!("the call was lost: {error}")))
 }
 
-/// A runtime that is stopped without waiting, so that it may be dropped anywhere.
-#[derive(Debug)]
-struct Stopping(Option<Runtime>);
+/// A runtime that is started when it is first needed, and stopped without waiting.
+#[derive(Debug, Default)]
+struct Lazy(OnceLock<Running>);
 
-impl Stopping {
-    #[allow(clippy::expect_used, reason = "the runtime is only taken out in `drop`")]
-    fn handle(&self) -> &tokio::runtime::Handle {
-        self.0.as_ref().expect("the runtime is there until it is dropped").handle()
+impl Lazy {
+    /// A start that fails is tried again by the next call: the system may be short of threads for a moment only.
+    fn handle(&self, start: impl FnOnce() -> io::Result<Runtime>) -> Result<&Handle, Stopped> {
+        if self.0.get().is_none() {
+            let runtime = start().map_err(|error| Stopped::Failed(format!("no thread could be started: {error}")))?;
+            let _ = self.0.set(Running { handle: runtime.handle().clone(), runtime: Some(runtime) });
+        }
+        self.0.get().map(|running| &running.handle).ok_or_else(|| Stopped::Failed("no thread was started".to_owned()))
     }
 }
 
-impl Drop for Stopping {
+#[derive(Debug)]
+struct Running {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
+            // Dropping a runtime waits, which is forbidden in async code.
             runtime.shutdown_background();
         }
     }
@@ -144,7 +176,9 @@ impl Drop for Stopping {
 /// Waits for a future on this thread. It is polled once without any set-up: what does not wait costs no allocation.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     use std::task::{Context, Poll, Waker};
-    let mut future = std::pin::pin!(future);
+    // Inside of a tokio task each poll uses up a budget that only the task's own scheduler refills; a thread that
+    // waits here would never see it again.
+    let mut future = std::pin::pin!(tokio::task::unconstrained(future));
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => pollster::block_on(future),

@@ -4,13 +4,14 @@ use std::{
     fmt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
 use serde::{Serialize, de::DeserializeOwned};
 use token_plugin_api::{
-    Actor, CreateToken, CreatedToken, Event, EventKind, InvalidateTokens, Reason, ReasonKind, RequestContext,
-    TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken, Verdict,
+    Actor, CreateToken, CreatedToken, Event, EventKind, InvalidateTokens, InvalidatedToken, InvalidatedTokens, Reason,
+    ReasonKind, RequestContext, TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken, Verdict,
 };
 
 use crate::{
@@ -21,12 +22,16 @@ use crate::{
     dispatch::{self, Nobody},
     error::{Error, ErrorKind},
     events::{EventHub, Events},
-    execute::{Executor, block_on},
+    execute::{Service, block_on},
     explain::{self, Explanation},
+    instance::Stops,
     load::Images,
     registry::{HandlerSlot, PluginRow, Registry},
     reload::Reload,
 };
+
+/// How long plugins may take to stop, all together, before the host goes on without them.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A token host: plugins in call order, and the delegation to them. Cheap to clone; all clones are one host.
 #[derive(Clone)]
@@ -35,7 +40,8 @@ pub struct Host(Arc<Core>);
 /// What all clones of a host, and its plugins' services, share.
 pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) executor: Arc<Executor>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) stops: Arc<Stops>,
     pub(crate) images: Images,
     pub(crate) statics: Vec<StaticPlugin>,
     pub(crate) registry: ArcSwap<Registry>,
@@ -107,16 +113,20 @@ impl Host {
 
     async fn made(&self, request: &CreateToken, context: Option<&RequestContext>) -> Result<CreatedToken, Error> {
         let registry = self.0.registry.load_full();
-        let (handler, created) = dispatch::create(&registry, request, &context_text(context)?).await?;
-        if self.0.events.is_watched(&registry) {
-            let mut event = self.0.event(EventKind::TokenCreated, context);
-            event.handler = Some(handler.name().to_owned());
-            event.actor_id = Some(request.actor_id.clone());
-            event.token_id = created.id.clone();
-            event.auto_generated = request.details.auto_generated;
-            self.0.events.announce(&registry, &event).await?;
+        if !registry.has_required_sink() {
+            return self.0.create(&registry, request, context).await;
         }
-        Ok(created)
+        let (core, request, context) = (Arc::clone(&self.0), request.clone(), context.cloned());
+        self.finish(async move { core.create(&registry, &request, context.as_ref()).await }).await
+    }
+
+    /// Runs something to its end, recording included, also when the caller goes away in the middle of it.
+    async fn finish<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let finished = self.0.service.finish(future).await;
+        finished.unwrap_or_else(|stopped| Err(Error::new(ErrorKind::Internal, stopped.to_string())))
     }
 
     /// Judges a token: whom it stands for, or `None` when no handler recognizes it.
@@ -229,7 +239,7 @@ impl Host {
         Ok(self.manage(handler, "get_token", token).await?.1)
     }
 
-    /// Invalidates tokens and returns the ids of those that were valid before.
+    /// Invalidates tokens and returns those that were valid before.
     ///
     /// # Errors
     ///
@@ -238,19 +248,23 @@ impl Host {
         &self,
         handler: Option<&str>,
         request: &InvalidateTokens,
-    ) -> Result<Vec<String>, Error> {
-        let (by, ids): (String, Vec<String>) = self.manage(handler, "invalidate_tokens", request).await?;
-        let registry = self.0.registry.load_full();
-        if self.0.events.is_watched(&registry) {
-            let mut event = self.0.event(EventKind::TokenInvalidated, None);
-            event.handler = Some(by);
-            event.reason = Some(request.reason.clone());
-            for id in &ids {
-                event.token_id = Some(id.clone());
-                self.0.events.announce(&registry, &event).await?;
-            }
-        }
-        Ok(ids)
+    ) -> Result<InvalidatedTokens, Error> {
+        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        self.finish(async move {
+            let (by, invalidated): (String, InvalidatedTokens) =
+                host.manage(handler.as_deref(), "invalidate_tokens", &request).await?;
+            let event = |token: &InvalidatedToken| {
+                let mut event = host.0.event(EventKind::TokenInvalidated, None);
+                event.handler = Some(by.clone());
+                event.actor_id = Some(token.actor_id.clone());
+                event.token_id = Some(token.id.clone());
+                event.reason = Some(request.reason.clone());
+                event
+            };
+            host.0.announce(|| invalidated.tokens.iter().map(event).collect()).await?;
+            Ok(invalidated)
+        })
+        .await
     }
 
     /// Changes a token and returns it as it is now.
@@ -259,16 +273,17 @@ impl Host {
     ///
     /// As [`Host::list_tokens`]; [`ErrorKind::NotFound`] when there is no such token.
     pub async fn update_token(&self, handler: Option<&str>, request: &UpdateToken) -> Result<TokenRecord, Error> {
-        let (by, record): (String, TokenRecord) = self.manage(handler, "update_token", request).await?;
-        let registry = self.0.registry.load_full();
-        if self.0.events.is_watched(&registry) {
-            let mut event = self.0.event(EventKind::TokenUpdated, None);
+        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        self.finish(async move {
+            let (by, record): (String, TokenRecord) = host.manage(handler.as_deref(), "update_token", &request).await?;
+            let mut event = host.0.event(EventKind::TokenUpdated, None);
             event.handler = Some(by);
             event.actor_id = Some(record.actor_id.clone());
             event.token_id = Some(record.id.clone());
-            self.0.events.announce(&registry, &event).await?;
-        }
-        Ok(record)
+            host.0.announce(|| vec![event]).await?;
+            Ok(record)
+        })
+        .await
     }
 
     async fn manage<A: DeserializeOwned>(
@@ -372,7 +387,8 @@ impl Host {
         let config = source.read(make)?;
         let core = Arc::new(Core {
             clock,
-            executor: Arc::new(Executor::new(config.host.blocking_threads)),
+            service: Arc::default(),
+            stops: Arc::default(),
             images: Images::default(),
             statics,
             registry: ArcSwap::default(),
@@ -385,6 +401,14 @@ impl Host {
         core.registry.store(Arc::new(registry));
         *core.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
         Ok(Self(core))
+    }
+}
+
+impl Drop for Core {
+    /// Lets the plugins stop, so that what they still have to write is written.
+    fn drop(&mut self) {
+        self.registry.store(Arc::default());
+        self.stops.wait(STOP_DEADLINE);
     }
 }
 
@@ -417,6 +441,30 @@ impl Core {
     fn current(&self) -> Current {
         let registry = self.registry.load();
         if registry.is_inline() { Current::Borrowed(registry) } else { Current::Owned(Guard::into_inner(registry)) }
+    }
+
+    async fn create(
+        &self,
+        registry: &Registry,
+        request: &CreateToken,
+        context: Option<&RequestContext>,
+    ) -> Result<CreatedToken, Error> {
+        let (handler, created) = dispatch::create(registry, request, &context_text(context)?).await?;
+        if self.events.is_watched(registry) {
+            let mut event = self.event(EventKind::TokenCreated, context);
+            event.handler = Some(handler.name().to_owned());
+            event.actor_id = Some(request.actor_id.clone());
+            event.token_id = created.id.clone();
+            event.auto_generated = request.details.auto_generated;
+            self.events.announce(registry, &[event]).await?;
+        }
+        Ok(created)
+    }
+
+    /// Tells those who watch of something that was done.
+    async fn announce(&self, events: impl FnOnce() -> Vec<Event>) -> Result<(), Error> {
+        let registry = self.registry.load_full();
+        if self.events.is_watched(&registry) { self.events.announce(&registry, &events()).await } else { Ok(()) }
     }
 
     fn event(&self, kind: EventKind, context: Option<&RequestContext>) -> Event {

@@ -1,12 +1,12 @@
 //! [`Instance`]: one plugin, made and registered, with the ABI's objects behind plain methods.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
-    mpsc::{SyncSender, TrySendError, sync_channel},
+    mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
 };
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use token_plugin_api::{
     CreateToken, CreatedToken, PluginError, PluginErrorKind, Result, Verdict,
@@ -15,12 +15,8 @@ use token_plugin_api::{
         v1,
     },
 };
-use tokio::sync::Semaphore;
 
-use crate::execute::{Executor, Stopped};
-
-/// How long the parts of a plugin that is let go may take to be dropped before the host goes on without them.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
+use crate::execute::{Lane, Service, Stopped};
 
 /// What an instance was made from: with the same key a reload keeps it, and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +38,10 @@ pub(crate) struct Instance {
     pub(crate) sinks: Vec<Sink>,
     pub(crate) generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
     pub(crate) warnings: Vec<String>,
+    extensions: Vec<v1::ExtensionEntryV1>,
     keeper: Option<v1::Keeper>,
-    executor: Arc<Executor>,
-    permits: Arc<Semaphore>,
+    lane: Lane,
+    stops: Arc<Stops>,
 }
 
 pub(crate) struct Handler {
@@ -64,7 +61,8 @@ impl Instance {
         key: InstanceKey,
         made: v1::InstanceV1,
         generation: u64,
-        executor: &Arc<Executor>,
+        service: &Arc<Service>,
+        stops: &Arc<Stops>,
         event_queue: usize,
     ) -> Self {
         let handler = |entry: v1::HandlerEntryV1| Handler {
@@ -77,14 +75,24 @@ impl Instance {
             },
         };
         Self {
-            permits: Arc::new(Semaphore::new(key.max_blocking_calls)),
+            lane: Lane::new(key.max_blocking_calls, service),
+            stops: Arc::clone(stops),
             handlers: made.handlers.into_iter().map(handler).collect(),
             wrappers: made.wrappers.into_iter().collect(),
             sinks: made.event_sinks.into_iter().map(|entry| Sink::new(entry, &key.plugin, event_queue)).collect(),
             generators: made.token_generators.into_iter().map(Arc::new).collect(),
-            warnings: made.warnings.into_iter().map(Into::into).collect(),
+            warnings: made
+                .warnings
+                .into_iter()
+                .map(String::from)
+                .chain(
+                    made.extensions.iter().map(|entry| {
+                        format!("it offers \"{}\", which this host does not know and will not use", entry.id)
+                    }),
+                )
+                .collect(),
+            extensions: made.extensions.into_iter().collect(),
             keeper: Some(made.keeper),
-            executor: Arc::clone(executor),
             generation,
             key,
         }
@@ -114,7 +122,7 @@ impl Instance {
             }
             Object::Async(handler) => {
                 let verdict = handler.verify(token.into(), context.into());
-                verdict_from_v1(self.executor.future(deadline, verdict).await.map_err(stopped(deadline))?)
+                verdict_from_v1(self.lane.future(deadline, verdict).await.map_err(stopped(deadline))?)
             }
         }
     }
@@ -140,7 +148,7 @@ impl Instance {
             }
             Object::Async(handler) => {
                 let created = handler.create(CreateText::new(request)?.view(), context.into());
-                created_from_v1(self.executor.future(deadline, created).await.map_err(stopped(deadline))?)
+                created_from_v1(self.lane.future(deadline, created).await.map_err(stopped(deadline))?)
             }
         }
     }
@@ -167,7 +175,7 @@ impl Instance {
             }
             Object::Async(handler) => {
                 let answer = handler.manage(operation.into(), request.as_str().into(), context.into());
-                result_from_v1(self.executor.future(deadline, answer).await.map_err(stopped(deadline))?)?
+                result_from_v1(self.lane.future(deadline, answer).await.map_err(stopped(deadline))?)?
             }
         };
         Ok(answer.into())
@@ -184,7 +192,7 @@ impl Instance {
         deadline: Duration,
         call: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.executor.blocking(deadline, &self.permits, call).await.map_err(stopped(deadline))?
+        self.lane.blocking(deadline, call).await.map_err(stopped(deadline))?
     }
 }
 
@@ -214,31 +222,54 @@ impl Handler {
 }
 
 impl Drop for Instance {
-    /// Drops the plugin's parts on a thread of their own, so that one that hangs in its `Drop` does
-    /// not hang the host, and logs what went wrong in there.
+    /// Has the plugin's parts dropped on a thread of their own: whoever let go of them last was in
+    /// the middle of something else.
     fn drop(&mut self) {
-        let (handlers, wrappers, sinks) =
-            (std::mem::take(&mut self.handlers), std::mem::take(&mut self.wrappers), std::mem::take(&mut self.sinks));
-        let (generators, keeper) = (std::mem::take(&mut self.generators), self.keeper.take());
-        let plugin = self.key.plugin.clone();
-        let (done, finished) = sync_channel(1);
-        let stop = move || {
-            drop((handlers, wrappers, generators));
+        let parts = (
+            std::mem::take(&mut self.handlers),
+            std::mem::take(&mut self.wrappers),
+            std::mem::take(&mut self.generators),
+            std::mem::take(&mut self.extensions),
+        );
+        let (sinks, keeper, plugin) = (std::mem::take(&mut self.sinks), self.keeper.take(), self.key.plugin.clone());
+        self.stops.run(&self.key.plugin, move || {
+            drop(parts);
             sinks.into_iter().for_each(Sink::stop);
-            let faults = keeper.map(|keeper| keeper.faults().into_iter().map(String::from).collect::<Vec<_>>());
-            let _ = done.send(faults.unwrap_or_default());
-        };
-        if let Err(error) = std::thread::Builder::new().name("token-host-stop".to_owned()).spawn(stop) {
+            for fault in keeper.iter().flat_map(|keeper| keeper.faults()) {
+                tracing::error!(plugin, "{fault}");
+            }
+        });
+    }
+}
+
+/// Instances that are being dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Stops(Mutex<Vec<Receiver<()>>>);
+
+impl Stops {
+    fn run(&self, plugin: &str, stop: impl FnOnce() + Send + 'static) {
+        let (done, stopped) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("token-host-stop".to_owned()).spawn(move || {
+            stop();
+            let _ = done.send(());
+        });
+        if let Err(error) = thread {
             tracing::error!(plugin, %error, "no thread to stop the plugin could be started");
-            return;
         }
-        match finished.recv_timeout(STOP_DEADLINE) {
-            Ok(faults) => faults.iter().for_each(|fault| tracing::error!(plugin, "{fault}")),
-            Err(_) => tracing::error!(
-                plugin,
-                "the plugin did not stop within {} s; going on without",
-                STOP_DEADLINE.as_secs()
-            ),
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|stopped| matches!(stopped.try_recv(), Err(TryRecvError::Empty)));
+        running.push(stopped);
+    }
+
+    /// Waits until all are dropped, but no longer than the deadline.
+    pub(crate) fn wait(&self, deadline: Duration) {
+        let until = Instant::now() + deadline;
+        let running = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for stopped in running {
+            let left = until.saturating_duration_since(Instant::now());
+            if stopped.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+                tracing::error!("a plugin did not stop within {} s; going on without", deadline.as_secs());
+            }
         }
     }
 }

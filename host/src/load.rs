@@ -22,15 +22,20 @@ pub(crate) struct Image {
     pub(crate) root: PluginRoot_Ref,
     pub(crate) manifest: Manifest,
     pub(crate) sha256: [u8; 32],
-    pub(crate) size_bytes: usize,
     _library: ManuallyDrop<Library>,
     _sealed: Sealed,
 }
 
 /// Every image that this process loaded, by the SHA-256 of its file: a file that is named twice,
-/// or unchanged at a reload, is mapped once.
+/// or unchanged at a reload, is mapped once. One that did not fit stays mapped as well, so what was
+/// wrong with it is kept, and it is not loaded again.
 #[derive(Default)]
-pub(crate) struct Images(Mutex<HashMap<[u8; 32], Arc<Image>>>);
+pub(crate) struct Images(Mutex<HashMap<[u8; 32], Loaded>>);
+
+struct Loaded {
+    image: Result<Arc<Image>, String>,
+    size_bytes: usize,
+}
 
 impl Images {
     /// The image of these very bytes.
@@ -40,19 +45,20 @@ impl Images {
     /// One sentence: the file could not be sealed or loaded, or its layout is not the host's.
     pub(crate) fn load(&self, examined: &Examined) -> Result<Arc<Image>, String> {
         let mut images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(image) = images.get(examined.sha256()) {
-            return Ok(Arc::clone(image));
+        if let Some(loaded) = images.get(examined.sha256()) {
+            return loaded.image.clone();
         }
         let sealed = examined.seal().map_err(|refusal| refusal.to_string())?;
-        let image = Arc::new(Image::load(sealed, examined)?);
-        images.insert(*examined.sha256(), Arc::clone(&image));
-        Ok(image)
+        let image = Image::load(sealed, examined).map(Arc::new);
+        let loaded = Loaded { image: image.clone(), size_bytes: examined.bytes().len() };
+        images.insert(*examined.sha256(), loaded);
+        image
     }
 
     /// How many images are mapped, and the bytes of their files.
     pub(crate) fn mapped(&self) -> (usize, usize) {
         let images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (images.len(), images.values().map(|image| image.size_bytes).sum())
+        (images.len(), images.values().map(|loaded| loaded.size_bytes).sum())
     }
 }
 
@@ -89,7 +95,6 @@ impl Image {
             root,
             manifest: examined.manifest().clone(),
             sha256: *examined.sha256(),
-            size_bytes: examined.bytes().len(),
             _library: library,
             _sealed: sealed,
         })

@@ -78,6 +78,11 @@ impl Registry {
         self.inline
     }
 
+    /// Whether a sink must record what happens before it is answered.
+    pub(crate) fn has_required_sink(&self) -> bool {
+        self.sinks.iter().any(|slot| slot.instance.sinks[slot.index].required)
+    }
+
     /// The handler with this name, or all in call order.
     pub(crate) fn chosen(&self, name: Option<&str>) -> Result<&[HandlerSlot], Error> {
         if self.handlers.is_empty() {

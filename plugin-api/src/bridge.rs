@@ -32,7 +32,8 @@ pub(crate) type Slot = u32;
 /// The slot of an instance that is linked into the host.
 pub(crate) const IN_PROCESS: Slot = 0;
 
-static SLOTS: RwLock<Vec<Weak<HostServices>>> = RwLock::new(Vec::new());
+/// By slot, less one; none: free.
+static SLOTS: RwLock<Vec<Option<Weak<HostServices>>>> = RwLock::new(Vec::new());
 
 thread_local! {
     /// The instance whose code runs on this thread, when a fence is around it.
@@ -52,21 +53,25 @@ pub(crate) fn install() -> Slot {
         std::panic::set_hook(Box::new(on_panic));
     });
     let mut slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
-    slots.push(Weak::new());
-    slots.len() as Slot
+    let free = slots.iter().position(Option::is_none).unwrap_or_else(|| {
+        slots.push(None);
+        slots.len() - 1
+    });
+    slots[free] = Some(Weak::new());
+    free as Slot + 1
 }
 
 /// Fills a slot.
 pub(crate) fn attach(slot: Slot, services: &Arc<HostServices>) {
-    set(slot, Arc::downgrade(services));
+    set(slot, Some(Arc::downgrade(services)));
 }
 
-/// Empties a slot.
+/// Gives a slot back. No fence uses it any more: each borrows the services that this is called by the end of.
 pub(crate) fn detach(slot: Slot) {
-    set(slot, Weak::new());
+    set(slot, None);
 }
 
-fn set(slot: Slot, services: Weak<HostServices>) {
+fn set(slot: Slot, services: Option<Weak<HostServices>>) {
     let mut slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
     if let Some(place) = (slot as usize).checked_sub(1).and_then(|index| slots.get_mut(index)) {
         *place = services;
@@ -90,7 +95,8 @@ impl Drop for Entered {
 
 /// What the last panic on this thread said and where it was, once.
 pub(crate) fn take_last_panic() -> Option<String> {
-    LAST_PANIC.take()
+    // Gone when this thread is ending: then there is no text.
+    LAST_PANIC.try_with(RefCell::take).ok().flatten()
 }
 
 /// The message in a panic's payload.
@@ -110,14 +116,14 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     {
         services.log(1, "panic", &format!("a thread of the plugin panicked: {message}"), "");
     }
-    LAST_PANIC.set(Some(message));
+    let _ = LAST_PANIC.try_with(|last| last.replace(Some(message)));
 }
 
 fn services() -> Option<Arc<HostServices>> {
     let slots = SLOTS.read().unwrap_or_else(PoisonError::into_inner);
     match CURRENT.get() {
-        Some(slot) => slots.get((slot as usize).checked_sub(1)?)?.upgrade(),
-        None => slots.iter().find_map(Weak::upgrade),
+        Some(slot) => slots.get((slot as usize).checked_sub(1)?)?.as_ref()?.upgrade(),
+        None => slots.iter().flatten().find_map(Weak::upgrade),
     }
 }
 

@@ -22,6 +22,9 @@ pub enum EventKind {
     TokenUpdated,
     /// A token was invalidated.
     TokenInvalidated,
+    /// Something that this version has no name for.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Something that happened to a token. Never holds the token.
@@ -74,6 +77,7 @@ impl Event {
 
 /// How a sink wants its events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Delivery {
     /// From a bounded queue, in order, after the caller has its answer. When the sink is slower than the
     /// events come, the newest are dropped, counted and logged.
@@ -100,4 +104,13 @@ pub trait EventSink: Send + Sync + 'static {
     ///
     /// Logged for queued events; fails the operation for required ones.
     fn record(&self, event: &Event) -> Result<()>;
+
+    /// Takes events that belong together, such as those of an invalidation of many tokens.
+    ///
+    /// # Errors
+    ///
+    /// As for [`record`](Self::record).
+    fn record_all(&self, events: &[Event]) -> Result<()> {
+        events.iter().try_for_each(|event| self.record(event))
+    }
 }

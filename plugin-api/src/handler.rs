@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use crate::{
-    Call, CreateToken, CreatedToken, InvalidateTokens, PluginError, Result, TokenFilter, TokenPage, TokenRecord,
-    TokenSelector, UpdateToken, Verdict,
+    Call, CreateToken, CreatedToken, InvalidateTokens, InvalidatedTokens, PluginError, Result, TokenFilter, TokenPage,
+    TokenRecord, TokenSelector, UpdateToken, Verdict,
 };
 
 /// The longest prefix that a handler may claim, in bytes.
@@ -90,13 +90,12 @@ pub trait TokenHandler: Send + Sync + 'static {
         Err(PluginError::unsupported("get_token"))
     }
 
-    /// Invalidates tokens and returns the ids of those that were valid before. The host sends an
-    /// event for each.
+    /// Invalidates tokens and returns those that were valid before. The host sends an event for each.
     ///
     /// # Errors
     ///
     /// Unsupported, unless implemented.
-    fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<Vec<String>> {
+    fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
         let _ = (call, request);
         Err(PluginError::unsupported("invalidate_tokens"))
     }
@@ -116,7 +115,7 @@ pub trait TokenHandler: Send + Sync + 'static {
 ///
 /// The host polls the futures on a runtime of its own, with a deadline. That runtime is not visible
 /// in here, because a plugin has its own copy of every library: an author who needs tokio's timers
-/// or sockets runs them on [`runtime`](crate::runtime) (feature `runtime`).
+/// or sockets runs them with `runtime::run` (feature `runtime`).
 pub trait AsyncTokenHandler: Send + Sync + 'static {
     /// See [`TokenHandler::name`].
     fn name(&self) -> &str;
@@ -160,7 +159,7 @@ pub trait AsyncTokenHandler: Send + Sync + 'static {
         &self,
         call: &Call<'_>,
         request: &InvalidateTokens,
-    ) -> impl Future<Output = Result<Vec<String>>> + Send {
+    ) -> impl Future<Output = Result<InvalidatedTokens>> + Send {
         let _ = (call, request);
         async { Err(PluginError::unsupported("invalidate_tokens")) }
     }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use abi_stable::std_types::{RString, RVec};
+use abi_stable::{
+    StableAbi,
+    std_types::{RString, RVec},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -64,6 +67,14 @@ impl Hooks {
         self
     }
 
+    /// An object for a host that knows what `id` stands for: how hooks come in that level 1 of the ABI
+    /// has no name for. The object's layout is checked before it is used; see [`abi`](crate::abi).
+    pub fn extension<T: StableAbi + Send + Sync + 'static>(&mut self, id: &str, object: T) -> &mut Self {
+        let extension = v1::ExtensionV1::new(object);
+        self.instance.extensions.push(v1::ExtensionEntryV1 { id: id.into(), extension });
+        self
+    }
+
     /// Tells the operator something that is no error, for instance that a setting is deprecated.
     pub fn warn(&mut self, message: impl Into<String>) -> &mut Self {
         self.instance.warnings.push(RString::from(message.into()));
@@ -87,12 +98,12 @@ impl Hooks {
         self.faults.push(message);
     }
 
-    /// Whether everything that was registered is sound, and of a hook that the manifest declares.
-    pub(crate) fn check_declared(&self, declared: &[Hook]) -> Result<()> {
+    /// Whether everything that was registered is sound, and of a hook that the manifest declares, if there is one.
+    pub(crate) fn check(&self, declared: Option<&[Hook]>) -> Result<()> {
         if let Some(fault) = self.faults.first() {
             return Err(PluginError::failed(fault));
         }
-        let undeclared = |hook, registered: bool| registered && !declared.contains(&hook);
+        let Some(declared) = declared else { return Ok(()) };
         let instance = &self.instance;
         for (hook, registered) in [
             (Hook::TokenHandler, !instance.handlers.is_empty()),
@@ -100,7 +111,7 @@ impl Hooks {
             (Hook::EventSink, !instance.event_sinks.is_empty()),
             (Hook::TokenGenerator, !instance.token_generators.is_empty()),
         ] {
-            if undeclared(hook, registered) {
+            if registered && !declared.contains(&hook) {
                 return Err(PluginError::failed(format!(
                     "it registered a {hook}, which its manifest does not declare: add `{hook:?}` to `hooks` in `export_plugin!`"
                 )));

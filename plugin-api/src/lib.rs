@@ -112,8 +112,8 @@ pub use generator::TokenGenerator;
 pub use handler::{AsyncTokenHandler, Claims, MAX_CLAIM_BYTES, TokenHandler};
 pub use hooks::{Hooks, NoConfig};
 pub use request::{
-    Actors, CreateToken, CreatedToken, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, TokenDetails, TokenFilter,
-    TokenPage, TokenRecord, TokenSelector, UpdateToken,
+    Actors, CreateToken, CreatedToken, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, InvalidatedToken,
+    InvalidatedTokens, TokenDetails, TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken,
 };
 pub use restrictions::{TokenRestrictions, action_abbreviation, action_name};
 pub use secret::{Secret, Secrets};

@@ -35,7 +35,7 @@ pub struct CreateToken {
 
 /// The part of a request that only store-backed handlers use, in Djblets' words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenDetails {
     /// A note that describes the token.
@@ -173,6 +173,7 @@ impl std::fmt::Debug for CreatedToken {
 /// Whose tokens are meant. "Everyone" must be said: an empty list is nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Actors {
     /// The tokens of all actors.
     Everyone,
@@ -181,34 +182,40 @@ pub enum Actors {
 }
 
 /// Which tokens are meant. All conditions must hold; times are Unix seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// A condition that a handler does not know is an error: without it more tokens would be meant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenFilter {
     /// Whose.
     pub actors: Actors,
     /// Made by this generator.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_generator_id: Option<String>,
     /// With this text in their note.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note_contains: Option<String>,
+    /// With this policy document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Value>,
     /// Created before this time.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_before: Option<u64>,
     /// Not used since this time.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unused_since: Option<u64>,
     /// Only expired ones, or only those that are not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired: Option<bool>,
     /// Only valid ones, or only invalidated ones.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<bool>,
     /// Continue a listing behind this [`TokenPage::next`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// How many at the most; none: the handler's page size.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
@@ -219,6 +226,7 @@ impl TokenFilter {
             actors,
             token_generator_id: None,
             note_contains: None,
+            policy: None,
             created_before: None,
             unused_since: None,
             expired: None,
@@ -230,8 +238,9 @@ impl TokenFilter {
 }
 
 /// One token, or several by a filter.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TokenSelector {
     /// The token with this value.
     Token(String),
@@ -252,7 +261,9 @@ impl std::fmt::Debug for TokenSelector {
 }
 
 /// A request to invalidate tokens. The first reason and date of a token stay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct InvalidateTokens {
     /// Which.
     pub tokens: TokenSelector,
@@ -260,26 +271,68 @@ pub struct InvalidateTokens {
     pub reason: String,
 }
 
+impl InvalidateTokens {
+    /// A request to invalidate these, for this reason.
+    pub fn new(tokens: TokenSelector, reason: impl Into<String>) -> Self {
+        Self { tokens, reason: reason.into() }
+    }
+}
+
+/// Which tokens were invalidated, that were valid before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct InvalidatedTokens {
+    /// Each of them.
+    pub tokens: Vec<InvalidatedToken>,
+}
+
+impl InvalidatedTokens {
+    /// These tokens, each by its id and the id of its actor.
+    pub fn new<I: Into<String>, A: Into<String>>(tokens: impl IntoIterator<Item = (I, A)>) -> Self {
+        let token = |(id, actor_id): (I, A)| InvalidatedToken { id: id.into(), actor_id: actor_id.into() };
+        Self { tokens: tokens.into_iter().map(token).collect() }
+    }
+}
+
+/// A token that was invalidated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct InvalidatedToken {
+    /// The id by which its store knows it.
+    pub id: String,
+    /// Whom it stood for.
+    pub actor_id: String,
+}
+
 /// What of a token is to change; what is `None` stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct UpdateToken {
     /// Which.
     pub token: TokenSelector,
     /// Its note.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Its policy document.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Value>,
-    /// Its expiry in Unix seconds; `Never` takes an expiry away.
-    #[serde(default)]
+    /// Its expiry; `Never` takes an expiry away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Expires>,
     /// Whether it is valid.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<bool>,
 }
 
-/// When a token expires.
+impl UpdateToken {
+    /// A request that changes nothing yet.
+    pub fn new(token: TokenSelector) -> Self {
+        Self { token, note: None, policy: None, expires: None, valid: None }
+    }
+}
+
+/// When a token expires. Exhaustive: there is no third way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expires {
@@ -291,47 +344,106 @@ pub enum Expires {
 
 /// What a store knows of a token. Never its value. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TokenRecord {
     /// The id by which the store knows it.
     pub id: String,
     /// Whom it stands for.
     pub actor_id: String,
     /// The generator that made its value.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_generator_id: Option<String>,
     /// When it was made.
     pub created_at: u64,
     /// When its row was last changed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<u64>,
     /// When it was last accepted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<u64>,
     /// When it expires; none: never.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
     /// Whether it was not invalidated.
     pub valid: bool,
     /// When it was invalidated.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid_at: Option<u64>,
     /// Why it was invalidated.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid_reason: Option<String>,
     /// What it may do.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restrictions: Option<TokenRestrictions>,
-    /// What else was asked for when it was made.
-    #[serde(flatten)]
-    pub details: TokenDetails,
+    /// The note that describes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Its policy document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Value>,
+    /// Whether nobody asked for it by hand.
+    #[serde(default)]
+    pub auto_generated: bool,
+    /// Fields of the operator's own.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+}
+
+impl TokenRecord {
+    /// A valid token that never expires, made at this time.
+    pub fn new(id: impl Into<String>, actor_id: impl Into<String>, created_at: u64) -> Self {
+        Self {
+            id: id.into(),
+            actor_id: actor_id.into(),
+            token_generator_id: None,
+            created_at,
+            updated_at: None,
+            last_used_at: None,
+            expires_at: None,
+            valid: true,
+            invalid_at: None,
+            invalid_reason: None,
+            restrictions: None,
+            note: None,
+            policy: None,
+            auto_generated: false,
+            extra: Map::new(),
+        }
+    }
 }
 
 /// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TokenPage {
     /// The tokens, in the handler's stable order.
     pub tokens: Vec<TokenRecord>,
     /// Where the next page begins, for [`TokenFilter::after`]; none: this was the last.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+impl TokenPage {
+    /// A page, and where the next one begins.
+    pub fn new(tokens: Vec<TokenRecord>, next: Option<String>) -> Self {
+        Self { tokens, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_that_is_not_known_is_an_error_and_not_everyone() {
+        let filter = r#"{"filter":{"actors":"everyone","colour":"red"}}"#;
+        assert!(serde_json::from_str::<TokenSelector>(filter).is_err());
+        assert!(serde_json::from_str::<TokenDetails>(r#"{"audience":"x"}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_written() {
+        let filter = TokenFilter::of(Actors::These(Vec::new()));
+        assert_eq!(serde_json::to_string(&filter).unwrap(), r#"{"actors":{"these":[]}}"#);
+    }
 }

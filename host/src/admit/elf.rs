@@ -42,7 +42,18 @@ pub(super) fn check<Header: FileHeader<Endian = Endianness>>(file: &ElfFile<'_, 
     if strings.last() != Some(&0) || value(elf::DT_SYMTAB).is_none() {
         return Err(RefusalReason::cut_short("its names are not complete"));
     }
-    let is_name = |tag| [elf::DT_NEEDED, elf::DT_SONAME, elf::DT_RPATH, elf::DT_RUNPATH].contains(&tag);
+    // Whatever these bring in runs its constructors too, and nobody examined it.
+    let by_folder = |&(tag, offset): &(_, u64)| {
+        let name = strings.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
+        tag == elf::DT_NEEDED && name.iter().take_while(|byte| **byte != 0).any(|byte| *byte == b'/')
+    };
+    if let Some((_, entry)) = BRINGS_IN.iter().find(|(tag, _)| value(*tag).is_some()) {
+        return Err(RefusalReason::OtherLibraries { entry });
+    }
+    if dynamic.iter().any(by_folder) {
+        return Err(RefusalReason::OtherLibraries { entry: "DT_NEEDED with a folder" });
+    }
+    let is_name = |tag| [elf::DT_NEEDED, elf::DT_SONAME].contains(&tag);
     if dynamic.iter().any(|&(tag, offset)| is_name(tag) && offset >= strings.len() as u64) {
         return Err(RefusalReason::cut_short("a library's name lies outside of its string table"));
     }
@@ -51,6 +62,16 @@ pub(super) fn check<Header: FileHeader<Endian = Endianness>>(file: &ElfFile<'_, 
     }
     Ok(())
 }
+
+/// Entries that make the loader bring in libraries from elsewhere than the system's own folders.
+const BRINGS_IN: [(elf::DynamicTag, &str); 6] = [
+    (elf::DT_RPATH, "DT_RPATH"),
+    (elf::DT_RUNPATH, "DT_RUNPATH"),
+    (elf::DT_AUDIT, "DT_AUDIT"),
+    (elf::DT_DEPAUDIT, "DT_DEPAUDIT"),
+    (elf::DT_FILTER, "DT_FILTER"),
+    (elf::DT_AUXILIARY, "DT_AUXILIARY"),
+];
 
 /// A `PT_LOAD` segment: the only bytes of the file that are there once it is mapped.
 struct Load<'data> {

@@ -32,6 +32,7 @@ use sha2::{Digest, Sha256};
 use token_plugin_api::abi::manifest::Manifest;
 
 use self::open::{Links, Opened};
+pub(crate) use self::ownership::changeable_by_others;
 pub use self::{
     discover::{discover, library_file_name, locate},
     refusal::{Refusal, RefusalReason, hexadecimal},

@@ -55,7 +55,8 @@ enum Sticky {
 fn check_one(what: &Path, metadata: &Metadata, user: u32, sticky: Sticky) -> Result<(), RefusalReason> {
     use std::os::unix::fs::MetadataExt;
 
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    const WRITABLE_BY_GROUP: u32 = 0o020;
+    const WRITABLE_BY_EVERYBODY: u32 = 0o002;
     const STICKY_BIT: u32 = 0o1000;
 
     let owner = metadata.uid();
@@ -64,10 +65,44 @@ fn check_one(what: &Path, metadata: &Metadata, user: u32, sticky: Sticky) -> Res
     }
     let mode = metadata.mode() & 0o7777;
     let excused = sticky == Sticky::Helps && mode & STICKY_BIT != 0;
-    if mode & WRITABLE_BY_OTHERS != 0 && !excused {
+    let by_others = mode & WRITABLE_BY_EVERYBODY != 0
+        || mode & WRITABLE_BY_GROUP != 0 && !is_private_group(metadata.gid(), user, &groups());
+    if by_others && !excused {
         return Err(RefusalReason::WritableByOthers { what: what.to_owned(), mode });
     }
     Ok(())
+}
+
+#[cfg(unix)]
+fn groups() -> String {
+    std::fs::read_to_string("/etc/group").unwrap_or_default()
+}
+
+/// Whether a group is the user's alone, so that "writable by the group" means "writable by the user".
+///
+/// Distributions that give each user a group of the same number also give them the umask 002, under
+/// which every file they make is writable by that group.
+#[cfg(unix)]
+fn is_private_group(group: u32, user: u32, groups: &str) -> bool {
+    let has_no_members = |line: &str| {
+        let mut fields = line.split(':').skip(2);
+        fields.next().is_some_and(|number| number.parse() == Ok(group)) && fields.next() == Some("")
+    };
+    user != 0 && group == user && groups.lines().any(has_no_members)
+}
+
+/// What lets others than root and the host's user change this very file.
+pub(crate) fn changeable_by_others(path: &Path) -> Option<RefusalReason> {
+    #[cfg(unix)]
+    {
+        let metadata = std::fs::metadata(path).ok()?;
+        check_one(path, &metadata, rustix::process::geteuid().as_raw(), Sticky::DoesNotHelp).err()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +115,16 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_group_is_private_when_it_has_the_users_number_and_no_members() {
+        let groups = "root:x:0:\nann:x:1000:\nbob:x:1001:ann\nstaff:x:50:\n";
+        assert!(is_private_group(1000, 1000, groups));
+        assert!(!is_private_group(1001, 1001, groups), "it has a member");
+        assert!(!is_private_group(50, 1000, groups), "it is not the user's");
+        assert!(!is_private_group(1002, 1002, groups), "nobody knows it");
+        assert!(!is_private_group(0, 0, groups), "root's group is not private");
+    }
 
     fn file_in(folder: &Path) -> PathBuf {
         let path = folder.join("libx.so");

@@ -143,6 +143,11 @@ pub enum RefusalReason {
     },
     /// A panic of the plugin would end the host.
     PanicAbort,
+    /// The library makes the loader bring in others that nobody examined.
+    OtherLibraries {
+        /// The entry of its dynamic section that does.
+        entry: &'static str,
+    },
     /// The operating system said no.
     Io {
         /// What was tried: "open it".
@@ -211,6 +216,10 @@ impl fmt::Display for RefusalReason {
                 f,
                 "it is built for ABI level {found}, expected level {expected}: rebuild it with a token-plugin-api \
                  of the host's major version"
+            ),
+            Self::OtherLibraries { entry } => write!(
+                f,
+                "it has {entry}, which loads libraries that were not examined, expected only the system's libraries"
             ),
             Self::PanicAbort => {
                 f.write_str("it is built with panic = \"abort\" and would end the host, expected panic = \"unwind\"")

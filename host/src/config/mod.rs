@@ -30,6 +30,8 @@ pub use findings::{Finding, Findings, Origin, Place, Severity};
 pub use plugin_settings::PluginSettings;
 pub use raw::{OrderEntry, order_entries};
 
+pub(crate) use resolve::{PLUGIN_NAME_RULE, is_plugin_name};
+
 use raw::RawConfig;
 use report::Report;
 
@@ -56,9 +58,6 @@ pub struct HostSettings {
     /// Longer tokens are refused before any handler sees them. From 1 to 1 MiB; default 8192 bytes, about what HTTP
     /// servers take as one header.
     pub max_token_bytes: usize,
-    /// The size of the pool that blocking handlers run on. From 1 to 1024; default 64 threads: they wait for stores
-    /// rather than compute, so more than there are cores, and few enough to be cheap while idle.
-    pub blocking_threads: usize,
     /// How many events are held for slow sinks before new ones are dropped. From 1 to 1,000,000; default 4096, a burst
     /// of some seconds at little memory.
     pub event_queue: usize,
@@ -89,8 +88,9 @@ pub struct PluginEntry {
     pub on_error: OnError,
     /// How long a blocking or async call may take. From 1 ms to 10 minutes; default 1 s: a caller waits for the answer.
     pub deadline: Duration,
-    /// How many blocking calls may run at once, those that outlived their deadline included. From 1 to 1024; default
-    /// 16, a quarter of the default pool, so that one stuck plugin leaves threads to the others.
+    /// How many blocking calls may run at once, those that outlived their deadline included: the plugin's own threads,
+    /// so that a stuck plugin leaves the others theirs. From 1 to 1024; default 16: they wait for a store, whose own
+    /// pool is rarely larger.
     pub max_blocking_calls: usize,
     /// The plugin's own settings. Default: `{}`.
     pub settings: PluginSettings,

@@ -34,7 +34,6 @@ impl Default for HostSettings {
             drop_in: None,
             search: Vec::new(),
             max_token_bytes: MAX_TOKEN_BYTES.default,
-            blocking_threads: BLOCKING_THREADS.default,
             event_queue: EVENT_QUEUE.default,
             max_plugin_bytes: MAX_PLUGIN_BYTES.default,
             danger_insecure_permissions: false,
@@ -53,7 +52,6 @@ fn host_settings(raw: RawHost, base: &Path, report: &mut Report<'_>) -> HostSett
         drop_in: raw.drop_in.map(|written| folder("drop_in", written)),
         search: raw.search.into_iter().map(|written| folder("search", written)).collect(),
         max_token_bytes: MAX_TOKEN_BYTES.read(raw.max_token_bytes, report),
-        blocking_threads: BLOCKING_THREADS.read(raw.blocking_threads, report),
         event_queue: EVENT_QUEUE.read(raw.event_queue, report),
         max_plugin_bytes: MAX_PLUGIN_BYTES.read(raw.max_plugin_bytes, report),
         danger_insecure_permissions: raw.danger_insecure_permissions.is_some_and(|written| written.value),
@@ -78,11 +76,8 @@ fn plugin_entry(
         report.warning(*place, "`tryfirst` and `trylast` are both true: `trylast` wins, as in pluggy");
     }
     let name = raw.name?;
-    let expected = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
-    if !(1..=MAX_NAME_LENGTH).contains(&name.value.len()) || !name.value.chars().all(expected) {
-        let message =
-            format!("`name` must be 1 to {MAX_NAME_LENGTH} of the characters A-Z, a-z, 0-9, `_`, `.` and `-`");
-        report.error(name.place, message);
+    if !is_plugin_name(&name.value) {
+        report.error(name.place, format!("`name` must be {PLUGIN_NAME_RULE}"));
     }
     Some(PluginEntry {
         file: file.unwrap_or_else(|| bare_library_name(&name.value)),
@@ -174,12 +169,18 @@ impl<T: Copy + Display + PartialOrd + From<u8> + TryFrom<i128>> Number<T> {
     }
 }
 
-const MAX_NAME_LENGTH: usize = 64;
+/// What a plugin may be called, in words.
+pub(crate) const PLUGIN_NAME_RULE: &str = "1 to 64 of the characters A-Z, a-z, 0-9, `_`, `.` and `-`";
+
+/// Whether a plugin may be called this: names stand in messages, logs and file names.
+pub(crate) fn is_plugin_name(name: &str) -> bool {
+    let is_good = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
+    (1..=64).contains(&name.len()) && name.chars().all(is_good)
+}
 
 // The defaults' reasons stand with the public fields that they fill.
 const MAX_TOKEN_BYTES: Number<usize> =
     Number { key: "max_token_bytes", unit: "bytes", largest: 1024 * 1024, default: 8 * 1024 };
-const BLOCKING_THREADS: Number<usize> = Number { key: "blocking_threads", unit: "threads", largest: 1024, default: 64 };
 const EVENT_QUEUE: Number<usize> = Number { key: "event_queue", unit: "events", largest: 1_000_000, default: 4096 };
 const MAX_PLUGIN_BYTES: Number<u64> =
     Number { key: "max_plugin_bytes", unit: "bytes", largest: 4 << 30, default: 256 << 20 };
@@ -201,17 +202,16 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_say_range_and_unit() {
-        let text = "[host]\nmax_token_bytes = 1048577\nblocking_threads = 0\nevent_queue = -1\n\
+        let text = "[host]\nmax_token_bytes = 1048577\nevent_queue = -1\n\
                     max_plugin_bytes = 99999999999999999999999999999999999999999999\n\
                     [[plugin]]\nname = 'a'\ndeadline_ms = 600001\nmax_blocking_calls = 0";
         assert_eq!(
             parse(text).unwrap_err(),
             "<string>:2:19: `max_token_bytes` must be from 1 to 1048576 bytes\n\
-             <string>:3:20: `blocking_threads` must be from 1 to 1024 threads\n\
-             <string>:4:15: `event_queue` must be from 1 to 1000000 events\n\
-             <string>:5:20: `max_plugin_bytes` must be from 1 to 4294967296 bytes\n\
-             <string>:8:15: plugin \"a\": `deadline_ms` must be from 1 to 600000 milliseconds\n\
-             <string>:9:22: plugin \"a\": `max_blocking_calls` must be from 1 to 1024 calls"
+             <string>:3:15: `event_queue` must be from 1 to 1000000 events\n\
+             <string>:4:20: `max_plugin_bytes` must be from 1 to 4294967296 bytes\n\
+             <string>:7:15: plugin \"a\": `deadline_ms` must be from 1 to 600000 milliseconds\n\
+             <string>:8:22: plugin \"a\": `max_blocking_calls` must be from 1 to 1024 calls"
         );
         let config = parse("[host]\nmax_token_bytes = 1048576\nevent_queue = 1").unwrap();
         assert_eq!((config.host.max_token_bytes, config.host.event_queue), (1_048_576, 1));

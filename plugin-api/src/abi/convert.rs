@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
-use abi_stable::std_types::{RCowStr, RResult, RStr, RString};
-use serde_json::Map;
+use abi_stable::std_types::{RCowStr, ROption, RResult, RStr, RString};
+use serde_json::{Map, Value, error::Category};
 
-use super::v1::{ActorV1, CreateV1, CreatedV1, ErrorV1, ReasonV1, VerdictV1};
+use super::v1::{ActorV1, CreateV1, CreatedV1, DetailsV1, ErrorV1, ReasonV1, VerdictV1};
 use crate::{
     Actor, CreateToken, CreatedToken, PluginError, PluginErrorKind, Reason, ReasonKind, Result, TokenDetails, Verdict,
 };
@@ -49,40 +49,49 @@ fn actor_to_v1(actor: Actor) -> Result<ActorV1> {
         token: cow_to_v1(actor.token),
         token_expires: actor.token_expires.into(),
         restrictions: match &actor.restrictions {
-            None => RString::new(),
-            Some(restrictions) => serde_json::to_string(restrictions).map_err(PluginError::failed)?.into(),
+            None => ROption::RNone,
+            Some(restrictions) => {
+                ROption::RSome(serde_json::to_string(restrictions).map_err(PluginError::failed)?.into())
+            }
         },
         claims: if actor.claims.is_empty() {
             RString::new()
         } else {
             serde_json::to_string(&actor.claims).map_err(PluginError::failed)?.into()
         },
+        details: DetailsV1::new(),
     })
 }
 
 fn actor_from_v1(actor: ActorV1) -> Result<Actor> {
-    let unreadable = |part: &str, error: serde_json::Error| PluginError::failed(format!("actor's {part}: {error}"));
-    Ok(Actor {
-        id: actor.id.as_str().to_owned(),
-        token: cow_from_v1(actor.token),
-        token_expires: actor.token_expires.into_option(),
-        restrictions: match actor.restrictions.as_str() {
-            "" => None,
-            text => Some(serde_json::from_str(text).map_err(|error| unreadable("restrictions", error))?),
-        },
-        claims: match actor.claims.as_str() {
-            "" => Map::new(),
-            text => serde_json::from_str(text).map_err(|error| unreadable("claims", error))?,
-        },
-    })
+    let claims: Map<String, Value> = match actor.claims.as_str() {
+        "" => Map::new(),
+        text => serde_json::from_str(text).map_err(|error| unreadable("the actor's claims", &error))?,
+    };
+    let restrictions = actor.restrictions.into_option();
+    let restrictions = restrictions.map(|text| serde_json::from_str(&text)).transpose();
+    let mut read = Actor::new(actor.id.as_str(), cow_from_v1(actor.token));
+    read.token_expires = actor.token_expires.into_option();
+    read.restrictions = restrictions.map_err(|error| unreadable("the actor's restrictions", &error))?;
+    // By way of `claim`, which keeps an actor's own keys from being claimed.
+    Ok(claims.into_iter().fold(read, |actor, (name, value)| actor.claim(name, value)))
+}
+
+/// What is wrong with a JSON text, without quoting any of it.
+fn unreadable(what: &str, error: &serde_json::Error) -> PluginError {
+    let problem = match error.classify() {
+        Category::Data => "is not of the expected form",
+        Category::Syntax | Category::Eof | Category::Io => "is not JSON that can be read",
+    };
+    PluginError::failed(format!("{what} {problem}"))
 }
 
 /// A request for a token, written out where its parts need it, so that [`CreateText::view`] can borrow from it.
 #[derive(Debug)]
 pub struct CreateText<'a> {
     request: &'a CreateToken,
-    restrictions: String,
-    details: String,
+    restrictions: Option<String>,
+    details: Option<String>,
 }
 
 impl<'a> CreateText<'a> {
@@ -92,25 +101,23 @@ impl<'a> CreateText<'a> {
     ///
     /// When a part cannot be written.
     pub fn new(request: &'a CreateToken) -> Result<Self> {
-        let restrictions = match &request.restrictions {
-            None => String::new(),
-            Some(restrictions) => serde_json::to_string(restrictions).map_err(PluginError::failed)?,
-        };
-        let details = if request.details.is_default() {
-            String::new()
-        } else {
-            serde_json::to_string(&request.details).map_err(PluginError::failed)?
-        };
-        Ok(Self { request, restrictions, details })
+        let restrictions = request.restrictions.as_ref().map(serde_json::to_string).transpose();
+        let details = Some(&request.details).filter(|details| !details.is_default());
+        let details = details.map(serde_json::to_string).transpose();
+        Ok(Self {
+            request,
+            restrictions: restrictions.map_err(PluginError::failed)?,
+            details: details.map_err(PluginError::failed)?,
+        })
     }
 
     /// The request as it crosses.
     pub fn view(&self) -> CreateV1<'_> {
         CreateV1 {
             actor_id: RStr::from(self.request.actor_id.as_str()),
-            expires_after: self.request.expires_after.unwrap_or(0),
-            restrictions: RStr::from(self.restrictions.as_str()),
-            details: RStr::from(self.details.as_str()),
+            expires_after: self.request.expires_after.into(),
+            restrictions: self.restrictions.as_deref().map(RStr::from).into(),
+            details: self.details.as_deref().map(RStr::from).into(),
         }
     }
 }
@@ -119,21 +126,17 @@ impl<'a> CreateText<'a> {
 ///
 /// # Errors
 ///
-/// When a part cannot be read.
+/// When a part cannot be read, or asks for something that this version does not know.
 pub fn create_from_v1(request: CreateV1<'_>) -> Result<CreateToken> {
-    let unreadable = |part: &str, error: serde_json::Error| PluginError::invalid_argument(format!("{part}: {error}"));
+    let unreadable = |what: &str, error| PluginError::invalid_argument(unreadable(what, &error).message().to_owned());
+    let restrictions = request.restrictions.into_option().map(|text| serde_json::from_str(text.as_str()));
+    let details = request.details.into_option().map(|text| serde_json::from_str::<TokenDetails>(text.as_str()));
     Ok(CreateToken {
         actor_id: request.actor_id.as_str().to_owned(),
         handler: None,
-        expires_after: Some(request.expires_after).filter(|seconds| *seconds > 0),
-        restrictions: match request.restrictions.as_str() {
-            "" => None,
-            text => Some(serde_json::from_str(text).map_err(|error| unreadable("restrictions", error))?),
-        },
-        details: match request.details.as_str() {
-            "" => TokenDetails::default(),
-            text => serde_json::from_str(text).map_err(|error| unreadable("details", error))?,
-        },
+        expires_after: request.expires_after.into_option(),
+        restrictions: restrictions.transpose().map_err(|error| unreadable("the request's restrictions", error))?,
+        details: details.transpose().map_err(|error| unreadable("the request's details", error))?.unwrap_or_default(),
     })
 }
 
@@ -143,6 +146,7 @@ pub fn created_to_v1(created: Result<CreatedToken>) -> RResult<CreatedV1, ErrorV
         token: created.token.into(),
         id: created.id.map(RString::from).into(),
         expires_at: created.expires_at.into(),
+        details: DetailsV1::new(),
     }))
 }
 
@@ -174,7 +178,7 @@ pub fn result_from_v1<T>(result: RResult<T, ErrorV1>) -> Result<T> {
 }
 
 fn reason_to_v1(reason: Reason) -> ReasonV1 {
-    ReasonV1 { kind: reason_code(reason.kind()), message: cow_to_v1(reason.into_message()) }
+    ReasonV1 { kind: reason_code(reason.kind()), message: cow_to_v1(reason.into_message()), details: DetailsV1::new() }
 }
 
 fn reason_from_v1(reason: ReasonV1) -> Reason {
@@ -218,7 +222,7 @@ pub fn error_to_v1(error: PluginError) -> ErrorV1 {
         PluginErrorKind::DeadlineExceeded => (9, message, RString::new()),
         PluginErrorKind::Cancelled => (10, message, RString::new()),
     };
-    ErrorV1 { kind, message: cow_to_v1(message), subject }
+    ErrorV1 { kind, message: cow_to_v1(message), subject, details: DetailsV1::new() }
 }
 
 /// An error that came across.

@@ -5,6 +5,8 @@ use abi_stable::{
     std_types::{ROption, RResult, RStr, RString},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use zeroize::Zeroizing;
 
 pub use abi_stable;
 
@@ -60,7 +62,7 @@ fn instantiate<C: DeserializeOwned>(
         }
         drop(watch);
         register(&mut hooks, config)?;
-        declared.map_or(Ok(()), |declared| hooks.check_declared(declared))
+        hooks.check(declared)
     });
     match registered {
         Ok(()) => RResult::ROk(hooks.into_instance()),
@@ -78,7 +80,7 @@ fn read_settings<C: DeserializeOwned>(settings: &str) -> Result<C> {
     let read = serde_ignored::deserialize(tracked, |path| unknown.push(path.to_string()));
     let config = read.map_err(|error: serde_json::Error| {
         let path = track.path().to_string();
-        let text = without_values(&error.to_string());
+        let text = without_values(&error.to_string(), settings);
         PluginError::invalid_argument(if path == "." { text } else { format!("`{path}`: {text}") })
     })?;
     match unknown.as_slice() {
@@ -87,33 +89,55 @@ fn read_settings<C: DeserializeOwned>(settings: &str) -> Result<C> {
     }
 }
 
-/// A message of serde's without the value that it quotes, which may be a secret in the wrong place,
+/// A message of serde's without any value of the settings, which may be a secret in the wrong place,
 /// and without its position, which is one in a JSON text that nobody has seen.
-fn without_values(message: &str) -> String {
+fn without_values(message: &str, settings: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
-    if let Some((_, expected)) =
-        message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, expected "))
-    {
-        return format!("expected {expected}, found something else");
-    }
     let quotes = ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start));
-    match quotes.and_then(|rest| Some((rest.split([' ', '`']).next()?, rest.rsplit_once(", expected ")?.1))) {
-        Some((kind, expected)) => format!("expected {expected}, found a value of type {kind}"),
-        None => message.to_owned(),
+    let mut message =
+        match quotes.and_then(|rest| Some((rest.split([' ', '`']).next()?, rest.rsplit_once(", expected ")?.1))) {
+            Some((kind, expected)) => format!("expected {expected}, found a value of type {kind}"),
+            None => message.to_owned(),
+        };
+    // An author's own message may quote a value as well.
+    let mut texts = Vec::new();
+    if let Ok(settings) = serde_json::from_str(settings) {
+        collect_texts(&settings, &mut texts);
+    }
+    // Longest first: a shorter value may be a part of a longer one.
+    texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    for text in texts.iter().filter(|text| text.len() >= SHORTEST_SECRET_BYTES) {
+        message = message.replace(text.as_str(), "[value]");
+    }
+    message
+}
+
+/// Shorter values are no secrets, and are found in many words.
+const SHORTEST_SECRET_BYTES: usize = 4;
+
+fn collect_texts(value: &Value, texts: &mut Vec<Zeroizing<String>>) {
+    match value {
+        Value::String(text) => texts.push(Zeroizing::new(text.clone())),
+        Value::Array(list) => list.iter().for_each(|value| collect_texts(value, texts)),
+        Value::Object(map) => map.values().for_each(|value| collect_texts(value, texts)),
+        _ => {}
     }
 }
 
 impl Hooks {
     pub(crate) fn put_handler(&mut self, handler: impl TokenHandler, blocking: bool) {
-        let (name, claims) = (handler.name().to_owned(), handler.claims());
-        let object = v1::Handler::from_value(Object::new(handler, self.host(), "the handler"), TD_Opaque);
+        // Author code is asked only once its value is guarded: should it panic, the value's `Drop` may panic too.
+        let object = Object::new(handler, self.host(), "the handler");
+        let (name, claims) = (object.value().name().to_owned(), object.value().claims());
+        let object = v1::Handler::from_value(object, TD_Opaque);
         let object = if blocking { v1::HandlerKindV1::Blocking(object) } else { v1::HandlerKindV1::Inline(object) };
         self.put_entry(name, claims, object);
     }
 
     pub(crate) fn put_async_handler(&mut self, handler: impl AsyncTokenHandler) {
-        let (name, claims) = (handler.name().to_owned(), handler.claims());
-        let object = v1::AsyncHandler::from_value(AsyncObject::new(handler, self.host()), TD_Opaque);
+        let object = AsyncObject::new(handler, self.host());
+        let (name, claims) = (object.value().name().to_owned(), object.value().claims());
+        let object = v1::AsyncHandler::from_value(object, TD_Opaque);
         self.put_entry(name, claims, v1::HandlerKindV1::Async(object));
     }
 
@@ -125,25 +149,30 @@ impl Hooks {
             ));
         }
         let claims = claims.0.into_iter().map(RString::from).collect();
-        self.instance.handlers.push(v1::HandlerEntryV1 { name: name.into(), claims, handler });
+        let details = v1::DetailsV1::new();
+        self.instance.handlers.push(v1::HandlerEntryV1 { name: name.into(), claims, handler, details });
     }
 
     pub(crate) fn put_wrapper(&mut self, wrapper: impl Wrapper) {
-        let name = RString::from(wrapper.name());
-        let wrapper = v1::WrapperObject::from_value(Object::new(wrapper, self.host(), "the wrapper"), TD_Opaque);
-        self.instance.wrappers.push(v1::WrapperEntryV1 { name, wrapper });
+        let object = Object::new(wrapper, self.host(), "the wrapper");
+        let name = RString::from(object.value().name());
+        let wrapper = v1::WrapperObject::from_value(object, TD_Opaque);
+        self.instance.wrappers.push(v1::WrapperEntryV1 { name, wrapper, details: v1::DetailsV1::new() });
     }
 
     pub(crate) fn put_event_sink(&mut self, sink: impl EventSink) {
-        let (name, required) = (RString::from(sink.name()), sink.delivery() == Delivery::Required);
-        let sink = v1::Sink::from_value(Object::new(sink, self.host(), "the event sink"), TD_Opaque);
-        self.instance.event_sinks.push(v1::EventSinkEntryV1 { name, required, sink });
+        let object = Object::new(sink, self.host(), "the event sink");
+        let (name, required) = (RString::from(object.value().name()), object.value().delivery() == Delivery::Required);
+        let sink = v1::Sink::from_value(object, TD_Opaque);
+        self.instance.event_sinks.push(v1::EventSinkEntryV1 { name, required, sink, details: v1::DetailsV1::new() });
     }
 
     pub(crate) fn put_token_generator(&mut self, generator: impl TokenGenerator) {
-        let id = RString::from(generator.id());
-        let generator = v1::Generator::from_value(Object::new(generator, self.host(), "the generator"), TD_Opaque);
-        self.instance.token_generators.push(v1::TokenGeneratorEntryV1 { id, generator });
+        let object = Object::new(generator, self.host(), "the generator");
+        let id = RString::from(object.value().id());
+        let generator = v1::Generator::from_value(object, TD_Opaque);
+        let details = v1::DetailsV1::new();
+        self.instance.token_generators.push(v1::TokenGeneratorEntryV1 { id, generator, details });
     }
 }
 
@@ -173,6 +202,9 @@ impl Hooks {
 /// - `register`: a `fn(&mut Hooks, Config) -> Result<()>`, where `Config` is any `Deserialize` type.
 ///
 /// Version and description are those of the crate.
+///
+/// A program can hold one exported plugin. A crate that is also linked into hosts puts the macro
+/// behind a feature of its own, which is on by default and which those hosts switch off.
 #[macro_export]
 macro_rules! export_plugin {
     (
@@ -253,6 +285,17 @@ mod tests {
         #[allow(dead_code, reason = "only read for its errors")]
         struct Settings {
             limit: u64,
+            #[serde(default)]
+            url: Option<Url>,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(try_from = "String")]
+        struct Url;
+        impl TryFrom<String> for Url {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                Err(format!("cannot parse {text}"))
+            }
         }
         let message = |settings: &str| read_settings::<Settings>(settings).unwrap_err().to_string();
         assert_eq!(
@@ -260,6 +303,7 @@ mod tests {
             "`limit`: expected u64, found a value of type string"
         );
         assert_eq!(message(r#"{"limit":-7}"#), "`limit`: expected u64, found a value of type integer");
+        assert_eq!(message(r#"{"url":"http://u:hunter2@h"}"#), "`url`: cannot parse [value]");
         assert_eq!(message(r#"{}"#), "missing field `limit`");
         assert_eq!(message(r#"{"limit":1,"limmit":2}"#), "`limmit`: unknown key");
     }

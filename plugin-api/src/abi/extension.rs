@@ -20,7 +20,7 @@ pub struct ExtensionV1 {
 
 // SAFETY: `ExtensionV1::new`, the only constructor, takes objects that are `Send` and `Sync`.
 unsafe impl Send for ExtensionV1 {}
-// SAFETY: as above; there is no other access to the object than `downcast`, by value.
+// SAFETY: as above; the only access to the object is a shared reference from `downcast_ref`.
 unsafe impl Sync for ExtensionV1 {}
 
 impl std::fmt::Debug for ExtensionV1 {
@@ -34,24 +34,19 @@ impl ExtensionV1 {
     pub fn new<T: StableAbi + Send + Sync + 'static>(object: T) -> Self {
         let object = RBox::new(object);
         // SAFETY: an `RBox` frees its content through a function stored in it, which knows the
-        // real type; as an `RBox<()>` the content is not touched until `downcast`.
+        // real type; as an `RBox<()>` the content is not touched until `downcast_ref`.
         let object = unsafe { object.transmute_element::<()>() };
         Self { layout: T::LAYOUT, object }
     }
 
     /// The object, when it is a `T` in the layout that this side knows.
-    ///
-    /// # Errors
-    ///
-    /// The extension itself, when it is something else.
-    pub fn downcast<T: StableAbi + Send + Sync + 'static>(self) -> Result<T, Self> {
-        if check_layout_compatibility(T::LAYOUT, self.layout).is_err() {
-            return Err(self);
-        }
-        // SAFETY: the object was a type with `self.layout`, which was just found to be compatible
-        // with `T`'s: same name, package, size, alignment and fields.
-        let object: RBox<T> = unsafe { self.object.transmute_element::<T>() };
-        Ok(RBox::into_inner(object))
+    pub fn downcast_ref<T: StableAbi + Send + Sync + 'static>(&self) -> Option<&T> {
+        check_layout_compatibility(T::LAYOUT, self.layout).is_ok().then(|| {
+            let object: *const () = &raw const *self.object;
+            // SAFETY: the box holds an object of the type with `self.layout`, which was just found to be
+            // compatible with `T`'s: same name, package, size, alignment and fields.
+            unsafe { &*object.cast::<T>() }
+        })
     }
 }
 
@@ -64,7 +59,7 @@ mod tests {
     #[test]
     fn comes_out_as_what_went_in_and_as_nothing_else() {
         let extension = ExtensionV1::new(RString::from("store"));
-        let extension = extension.downcast::<u64>().unwrap_err();
-        assert_eq!(extension.downcast::<RString>().unwrap(), "store");
+        assert!(extension.downcast_ref::<u64>().is_none());
+        assert_eq!(extension.downcast_ref::<RString>().unwrap(), "store");
     }
 }

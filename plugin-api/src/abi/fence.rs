@@ -34,6 +34,24 @@ fn describe(payload: Box<dyn Any + Send>) -> String {
     message
 }
 
+/// A panic's message may quote what the code was about: slicing a token at a bad place does. Where it
+/// holds a piece of the token, only its place is told.
+pub(super) fn without_token<T>(result: Result<T>, token: &str) -> Result<T> {
+    /// Shorter pieces say nothing: `dstok_` is in many messages.
+    const PIECE_BYTES: usize = 8;
+    result.map_err(|error| {
+        let message = error.message().as_bytes();
+        let piece = PIECE_BYTES.min(token.len()).max(1);
+        let quoted =
+            token.as_bytes().windows(piece).any(|piece| message.windows(piece.len()).any(|part| part == piece));
+        if *error.kind() != PluginErrorKind::Panicked || !quoted {
+            return error;
+        }
+        let place = error.message().rsplit_once(", at ").map_or("an unknown place", |(_, place)| place);
+        PluginError::new(PluginErrorKind::Panicked, format!("a message that quotes the token, at {place}"))
+    })
+}
+
 /// A value of the author's that is dropped inside the fence; what goes wrong is told to the host.
 pub(super) struct Guarded<T> {
     value: ManuallyDrop<T>,
@@ -52,11 +70,12 @@ impl<T> Guarded<T> {
 
     /// The value, no longer guarded.
     pub(super) fn into_inner(mut self) -> T {
-        // SAFETY: `self` is forgotten right after, so the value is neither used nor dropped again.
+        // SAFETY: `self` is forgotten below, so the value is neither used nor dropped again.
         let value = unsafe { ManuallyDrop::take(&mut self.value) };
-        // SAFETY: the same for the second field that owns something; `what` owns nothing.
-        drop(unsafe { std::ptr::read(&self.services) });
+        // SAFETY: the same for the other field that owns something.
+        let services = unsafe { std::ptr::read(&self.services) };
         std::mem::forget(self);
+        drop(services);
         value
     }
 }

@@ -14,12 +14,12 @@ use super::{
     convert::{
         create_from_v1, created_from_v1, created_to_v1, error_to_v1, result_to_v1, verdict_from_v1, verdict_to_v1,
     },
-    fence::{FencedFuture, Guarded, fenced},
+    fence::{FencedFuture, Guarded, fenced, without_token},
     services::HostServices,
     v1,
 };
 use crate::{
-    AsyncTokenHandler, Call, EventSink, HostHandle, PluginError, Result, TokenGenerator, TokenHandler, Wrapper,
+    AsyncTokenHandler, Call, Event, EventSink, HostHandle, PluginError, Result, TokenGenerator, TokenHandler, Wrapper,
 };
 
 /// An author's value with what is needed to call it.
@@ -28,6 +28,11 @@ pub(super) struct Object<T>(Guarded<T>, HostHandle);
 impl<T> Object<T> {
     pub(super) fn new(value: T, host: &HostHandle, what: &'static str) -> Self {
         Self(Guarded::new(value, Arc::clone(&host.0), what), host.clone())
+    }
+
+    /// The author's value.
+    pub(super) fn value(&self) -> &T {
+        &self.0
     }
 
     /// Runs author code about a call that came with this context.
@@ -43,7 +48,9 @@ impl<T> Object<T> {
 }
 
 fn from_json<T: DeserializeOwned>(text: RStr<'_>) -> Result<T> {
-    serde_json::from_str(text.as_str()).map_err(|error| PluginError::invalid_argument(error.to_string()))
+    // The error is not quoted: it would quote the text.
+    serde_json::from_str(text.as_str())
+        .map_err(|_| PluginError::invalid_argument("the request is not of a form that this version knows"))
 }
 
 fn to_json<T: Serialize>(value: Result<T>) -> Result<RString> {
@@ -60,7 +67,8 @@ pub(crate) mod operation {
 
 impl<H: TokenHandler> v1::HandlerV1 for Object<H> {
     fn verify(&self, token: RStr<'_>, context: RStr<'_>) -> v1::VerdictV1 {
-        verdict_to_v1(self.call(context, |handler, call| handler.verify_token(call, token.as_str())))
+        let verdict = self.call(context, |handler, call| handler.verify_token(call, token.as_str()));
+        verdict_to_v1(without_token(verdict, token.as_str()))
     }
 
     fn create(&self, request: v1::CreateV1<'_>, context: RStr<'_>) -> RResult<v1::CreatedV1, v1::ErrorV1> {
@@ -86,6 +94,11 @@ impl<H: AsyncTokenHandler> AsyncObject<H> {
         Self(Arc::new(Guarded::new(handler, Arc::clone(&host.0), "the handler")))
     }
 
+    /// The author's value.
+    pub(super) fn value(&self) -> &H {
+        &self.0
+    }
+
     fn start<R, F>(
         &self,
         context: RStr<'_>,
@@ -104,10 +117,11 @@ impl<H: AsyncTokenHandler> AsyncObject<H> {
 impl<H: AsyncTokenHandler> v1::AsyncHandlerV1 for AsyncObject<H> {
     fn verify(&self, token: RStr<'_>, context: RStr<'_>) -> FfiFuture<v1::VerdictV1> {
         let token = token.as_str().to_owned();
+        let kept = token.clone();
         let verdict = self.start(context, |handler, host, context| async move {
             handler.verify_token(&Call { host: &host, context: &context }, &token).await
         });
-        async move { verdict_to_v1(verdict.await) }.into_ffi()
+        async move { verdict_to_v1(without_token(verdict.await, &kept)) }.into_ffi()
     }
 
     fn create(&self, request: v1::CreateV1<'_>, context: RStr<'_>) -> FfiFuture<RResult<v1::CreatedV1, v1::ErrorV1>> {
@@ -161,7 +175,7 @@ impl<S: Send + 'static> v1::WrapperStateV1 for HeldState<S> {}
 impl<W: Wrapper> v1::WrapperV1 for Object<W> {
     fn before_verify(&self, token: RStr<'_>, context: RStr<'_>) -> RResult<v1::State, v1::ErrorV1> {
         let state = self.call(context, |wrapper, call| wrapper.before_verify(call, token.as_str()));
-        result_to_v1(state.map(|state| self.hold(state)))
+        result_to_v1(without_token(state, token.as_str()).map(|state| self.hold(state)))
     }
 
     fn after_verify(
@@ -171,9 +185,10 @@ impl<W: Wrapper> v1::WrapperV1 for Object<W> {
         context: RStr<'_>,
         outcome: v1::VerdictV1,
     ) -> v1::VerdictV1 {
-        verdict_to_v1(self.call(context, |wrapper, call| {
+        let verdict = self.call(context, |wrapper, call| {
             wrapper.after_verify(call, release(state)?, token.as_str(), verdict_from_v1(outcome))
-        }))
+        });
+        verdict_to_v1(without_token(verdict, token.as_str()))
     }
 
     fn before_create(&self, request: v1::CreateV1<'_>, context: RStr<'_>) -> RResult<v1::State, v1::ErrorV1> {
@@ -195,8 +210,8 @@ impl<W: Wrapper> v1::WrapperV1 for Object<W> {
 }
 
 impl<S: EventSink> v1::EventSinkV1 for Object<S> {
-    fn record(&self, event: RStr<'_>) -> RResult<(), v1::ErrorV1> {
-        result_to_v1(self.enter(|sink| sink.record(&from_json(event)?)))
+    fn record(&self, events: RStr<'_>) -> RResult<(), v1::ErrorV1> {
+        result_to_v1(self.enter(|sink| sink.record_all(&from_json::<Vec<Event>>(events)?)))
     }
 }
 
@@ -216,6 +231,10 @@ struct InstanceKeeper(Arc<HostServices>);
 impl v1::KeeperV1 for InstanceKeeper {
     fn faults(&self) -> RVec<RString> {
         self.0.take_faults()
+    }
+
+    fn manage(&self, _: RStr<'_>, _: RStr<'_>) -> RResult<RString, v1::ErrorV1> {
+        result_to_v1(Err(PluginError::unsupported("this operation")))
     }
 }
 

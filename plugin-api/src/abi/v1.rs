@@ -85,6 +85,7 @@ pub struct HandlerEntryV1 {
     /// Prefixes; none: every token.
     pub claims: RVec<RString>,
     pub handler: HandlerKindV1,
+    pub details: DetailsV1,
 }
 
 #[repr(u8)]
@@ -103,6 +104,7 @@ pub enum HandlerKindV1 {
 pub struct WrapperEntryV1 {
     pub name: RString,
     pub wrapper: WrapperObject,
+    pub details: DetailsV1,
 }
 
 #[repr(C)]
@@ -112,6 +114,7 @@ pub struct EventSinkEntryV1 {
     /// Creations, updates and invalidations are recorded before they are answered.
     pub required: bool,
     pub sink: Sink,
+    pub details: DetailsV1,
 }
 
 #[repr(C)]
@@ -119,6 +122,7 @@ pub struct EventSinkEntryV1 {
 pub struct TokenGeneratorEntryV1 {
     pub id: RString,
     pub generator: Generator,
+    pub details: DetailsV1,
 }
 
 #[repr(C)]
@@ -127,6 +131,10 @@ pub struct ExtensionEntryV1 {
     pub id: RString,
     pub extension: ExtensionV1,
 }
+
+/// Room for later versions: a JSON object; empty: none, which is all that 1.0 writes. Who reads it
+/// passes over keys that it does not know, so what must not be passed over does not belong in here.
+pub type DetailsV1 = RString;
 
 pub type Services = HostServicesV1_TO<RBox<()>>;
 pub type Handler = HandlerV1_TO<RBox<()>>;
@@ -202,8 +210,8 @@ pub trait WrapperStateV1: Send + 'static {
 
 #[sabi_trait]
 pub trait EventSinkV1: Send + Sync + 'static {
-    /// An [`Event`](crate::Event) as JSON.
-    fn record(&self, event: RStr<'_>) -> RResult<(), ErrorV1>;
+    /// A JSON list of [`Event`](crate::Event)s, all or none of which are recorded.
+    fn record(&self, events: RStr<'_>) -> RResult<(), ErrorV1>;
 }
 
 #[sabi_trait]
@@ -218,18 +226,21 @@ pub trait TokenGeneratorV1: Send + Sync + 'static {
 pub trait KeeperV1: Send + Sync + 'static {
     /// What went wrong while the other parts of the instance were dropped: asked after that.
     fn faults(&self) -> RVec<RString>;
+    /// Requests and answers are JSON; an operation that is not known is unsupported, as all are in 1.0.
+    fn manage(&self, operation: RStr<'_>, request: RStr<'_>) -> RResult<RString, ErrorV1>;
 }
 
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub struct CreateV1<'a> {
     pub actor_id: RStr<'a>,
-    /// Seconds; 0: none asked for.
-    pub expires_after: u64,
-    /// `_r` as JSON; empty: unrestricted.
-    pub restrictions: RStr<'a>,
-    /// [`TokenDetails`](crate::TokenDetails) as JSON; empty: all at their defaults.
-    pub details: RStr<'a>,
+    /// Seconds.
+    pub expires_after: ROption<u64>,
+    /// `_r` as JSON; none: unrestricted.
+    pub restrictions: ROption<RStr<'a>>,
+    /// [`TokenDetails`](crate::TokenDetails) as JSON, none: all at their defaults. A key that is not known is an
+    /// error: it may be one that restricts.
+    pub details: ROption<RStr<'a>>,
 }
 
 #[repr(C)]
@@ -239,6 +250,7 @@ pub struct CreatedV1 {
     pub id: ROption<RString>,
     /// Unix seconds.
     pub expires_at: ROption<u64>,
+    pub details: DetailsV1,
 }
 
 #[repr(u8)]
@@ -257,10 +269,11 @@ pub struct ActorV1 {
     pub token: RCowStr<'static>,
     /// Unix seconds.
     pub token_expires: ROption<u64>,
-    /// `_r` as JSON; empty: unrestricted.
-    pub restrictions: RString,
-    /// A JSON object; empty: none.
+    /// `_r` as JSON; none: unrestricted.
+    pub restrictions: ROption<RString>,
+    /// A JSON object of what the token itself says; empty: nothing.
     pub claims: RString,
+    pub details: DetailsV1,
 }
 
 #[repr(C)]
@@ -269,6 +282,7 @@ pub struct ReasonV1 {
     /// A number of [`convert::reason_code`](super::convert); one that is not known means "other".
     pub kind: u8,
     pub message: RCowStr<'static>,
+    pub details: DetailsV1,
 }
 
 #[repr(C)]
@@ -279,4 +293,5 @@ pub struct ErrorV1 {
     pub message: RCowStr<'static>,
     /// What the kind is about: the missing key, what was not found, the number of a reason.
     pub subject: RString,
+    pub details: DetailsV1,
 }

@@ -16,9 +16,11 @@ mod signature;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
+#[cfg(feature = "export")]
+use token_plugin_api::export_plugin;
 use token_plugin_api::{
     Actor, Call, Claims, CreateToken, CreatedToken, Hooks, PluginError, PluginErrorKind, Reason, ReasonKind, Result,
-    Secrets, TokenHandler, TokenRestrictions, Verdict, action_name, export_plugin,
+    Secrets, TokenHandler, TokenRestrictions, Verdict, action_name,
 };
 
 use crate::{
@@ -56,6 +58,9 @@ fn default_leeway() -> u64 {
     5
 }
 
+/// Clocks that are further apart want mending.
+const MAX_LEEWAY_SECONDS: u64 = 300;
+
 /// The handler. Its methods only compute.
 #[derive(Debug)]
 pub struct Signed {
@@ -75,6 +80,11 @@ impl Signed {
     pub fn new(config: Config) -> Result<Self> {
         if config.secret.iter().any(|secret| secret.expose().is_empty()) {
             return Err(PluginError::invalid_argument("`secret`: it is empty, expected a long random text"));
+        }
+        if config.leeway_seconds > MAX_LEEWAY_SECONDS {
+            return Err(PluginError::invalid_argument(format!(
+                "`leeway_seconds`: expected at most {MAX_LEEWAY_SECONDS} s: every token lives that much longer than it says"
+            )));
         }
         check_abbreviations(&config.abbreviations)?;
         Ok(Self {
@@ -201,4 +211,5 @@ pub fn register(hooks: &mut Hooks, config: Config) -> Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "export")]
 export_plugin! { name: "signed", hooks: [TokenHandler], register: register }
