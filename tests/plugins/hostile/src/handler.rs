@@ -1,0 +1,163 @@
+//! The handlers: one type for inline and blocking execution, one for async. Both do the same deeds.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use token_plugin_api::{
+    AsyncTokenHandler, Call, Claims, CreateToken, CreatedToken, Result, TokenHandler, Verdict, runtime,
+};
+
+use crate::{
+    deed::{CreateDeed, VerifyDeed},
+    fuse::Fuse,
+    journal::Journal,
+    settings::HandlerSettings,
+};
+
+/// What both kinds of handler have.
+pub(crate) struct Handler {
+    settings: HandlerSettings,
+    journal: Journal,
+    /// How often it was asked to verify: state that a reload may or may not keep.
+    calls: AtomicU64,
+    _fuse: Fuse,
+}
+
+impl Handler {
+    pub(crate) fn new(settings: HandlerSettings, journal: Journal) -> Self {
+        let fuse = Fuse(settings.drop);
+        Self { settings, journal, calls: AtomicU64::new(0), _fuse: fuse }
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::prefixes(self.settings.claims.iter().map(String::as_str))
+    }
+
+    fn slowness(&self) -> Duration {
+        Duration::from_millis(self.settings.slow_ms)
+    }
+
+    /// Takes its time without holding a thread. The timer is made within the plugin's runtime, which alone has one.
+    async fn slow(&self) -> Result<()> {
+        let slowness = self.slowness();
+        runtime::run(async move { tokio::time::sleep(slowness).await }).await
+    }
+
+    fn verify_deed(&self, token: &str) -> Result<VerifyDeed> {
+        self.journal.note(&self.settings.name, "verify", token.len())?;
+        self.settings.verify.for_token(token)
+    }
+
+    fn verify(&self, deed: VerifyDeed, call: &Call<'_>, token: &str) -> Result<Verdict> {
+        deed.act(&self.settings, call, token, self.calls.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn create_deed(&self, request: &CreateToken) -> Result<CreateDeed> {
+        self.journal.note(&self.settings.name, "create", request.actor_id.as_str())?;
+        self.settings.create.for_actor(&request.actor_id)
+    }
+}
+
+impl TokenHandler for Handler {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn claims(&self) -> Claims {
+        self.claims()
+    }
+
+    fn verify_token(&self, call: &Call<'_>, token: &str) -> Result<Verdict> {
+        let deed = self.verify_deed(token)?;
+        match deed {
+            VerifyDeed::Hang | VerifyDeed::Block => hang(),
+            VerifyDeed::Slow => thread::sleep(self.slowness()),
+            _ => {}
+        }
+        self.verify(deed, call, token)
+    }
+
+    fn create_token(&self, call: &Call<'_>, request: &CreateToken) -> Result<CreatedToken> {
+        let deed = self.create_deed(request)?;
+        match deed {
+            CreateDeed::Hang => hang(),
+            CreateDeed::Slow => thread::sleep(self.slowness()),
+            _ => {}
+        }
+        deed.act(&self.settings, call, request)
+    }
+}
+
+/// A handler whose futures wait, panic, and are dropped half-way.
+pub(crate) struct AsyncHandler(Handler);
+
+impl AsyncHandler {
+    pub(crate) fn new(settings: HandlerSettings, journal: Journal) -> Self {
+        Self(Handler::new(settings, journal))
+    }
+
+    /// What the future holds while it waits, so that its `Drop` is seen at a deadline.
+    fn held(&self) -> Held {
+        Held { journal: self.0.journal.clone(), who: self.0.settings.name.clone(), _fuse: Fuse(self.0.settings.drop) }
+    }
+}
+
+impl AsyncTokenHandler for AsyncHandler {
+    fn name(&self) -> &str {
+        &self.0.settings.name
+    }
+
+    fn claims(&self) -> Claims {
+        self.0.claims()
+    }
+
+    async fn verify_token(&self, call: &Call<'_>, token: &str) -> Result<Verdict> {
+        let deed = self.0.verify_deed(token)?;
+        match deed {
+            VerifyDeed::Hang => {
+                let _held = self.held();
+                std::future::pending::<()>().await;
+            }
+            VerifyDeed::Block => hang(),
+            VerifyDeed::Slow => self.0.slow().await?,
+            _ => {}
+        }
+        self.0.verify(deed, call, token)
+    }
+
+    async fn create_token(&self, call: &Call<'_>, request: &CreateToken) -> Result<CreatedToken> {
+        let deed = self.0.create_deed(request)?;
+        match deed {
+            CreateDeed::Hang => {
+                let _held = self.held();
+                std::future::pending::<()>().await;
+            }
+            CreateDeed::Slow => self.0.slow().await?,
+            _ => {}
+        }
+        deed.act(&self.0.settings, call, request)
+    }
+}
+
+struct Held {
+    journal: Journal,
+    who: String,
+    _fuse: Fuse,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The test reads the journal; a journal that cannot be written shows there, too.
+        let _ = self.journal.note(&self.who, "dropped_future", ());
+    }
+}
+
+/// Waits for ever. A thread may be unparked by mistake, hence the loop.
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}

@@ -1,0 +1,109 @@
+//! The libraries and the executable under test, built once by the cargo that runs the tests.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+/// A plugin library of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plugin {
+    /// `plugins/signed`: Datasette's tokens.
+    Signed,
+    /// `tests/plugins/hostile`: does what its configuration says, right or wrong.
+    Hostile,
+    /// Registers a hook that its manifest does not declare.
+    Undeclared,
+}
+
+impl Plugin {
+    /// The library, in the target folder.
+    pub fn path(self) -> &'static Path {
+        let built = built();
+        match self {
+            Self::Signed => &built.signed,
+            Self::Hostile => &built.hostile,
+            Self::Undeclared => &built.undeclared,
+        }
+    }
+}
+
+/// The `token-host` executable.
+pub fn host_binary() -> &'static Path {
+    &built().host
+}
+
+/// The root of the project.
+pub fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The target folder that the running test was built in.
+pub fn target_folder() -> PathBuf {
+    profile_folder().parent().expect("the profile's folder lies in the target folder").to_owned()
+}
+
+struct Built {
+    host: PathBuf,
+    signed: PathBuf,
+    hostile: PathBuf,
+    undeclared: PathBuf,
+}
+
+/// One call of cargo for everything, so that features are unified once. Cargo's own lock keeps
+/// test programs that run side by side apart.
+fn built() -> &'static Built {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = Command::new(cargo());
+        cargo.args(["build", "--lib", "--bins", "--example", "undeclared", "--message-format", "json"]);
+        cargo.args(["-p", "token-host", "-p", "token-signed", "-p", "token-hostile"]);
+        cargo.args(["--profile", profile()]).arg("--target-dir").arg(target_folder());
+        let output = cargo.current_dir(repository()).stdin(Stdio::null()).output().expect("cargo can be run");
+        let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
+        let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        if !output.status.success() {
+            let errors = messages.iter().filter_map(|message| message["message"]["rendered"].as_str());
+            panic!("{}\n{}", errors.collect::<String>(), String::from_utf8_lossy(&output.stderr));
+        }
+        let file = |target: &str, is_it: fn(&Path) -> bool| {
+            let artifacts = messages.iter().filter(|message| message["target"]["name"] == target);
+            let files = artifacts.filter_map(|artifact| artifact["filenames"].as_array()).flatten();
+            let mut files = files.filter_map(Value::as_str).map(PathBuf::from);
+            files.find(|file| is_it(file)).unwrap_or_else(|| panic!("cargo did not say where {target} is"))
+        };
+        let is_library = |file: &Path| file.extension().is_some_and(|ending| ending == env::consts::DLL_EXTENSION);
+        let is_program = |file: &Path| file.extension().unwrap_or_default() == env::consts::EXE_EXTENSION;
+        Built {
+            host: file("token-host", is_program),
+            signed: file("token_signed", is_library),
+            hostile: file("token_hostile", is_library),
+            undeclared: file("undeclared", is_library),
+        }
+    })
+}
+
+fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// `target/debug`, when the test runs as `target/debug/deps/black_box-...`.
+fn profile_folder() -> PathBuf {
+    let test = env::current_exe().expect("the test knows where it is");
+    test.parent().and_then(Path::parent).expect("a test is built in the profile's `deps` folder").to_owned()
+}
+
+fn profile() -> &'static str {
+    static PROFILE: OnceLock<String> = OnceLock::new();
+    PROFILE.get_or_init(|| {
+        let folder = profile_folder();
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("profiles have names of ASCII");
+        // The one profile whose folder has another name.
+        if name == "debug" { "dev".to_owned() } else { name.to_owned() }
+    })
+}

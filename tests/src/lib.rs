@@ -1,0 +1,43 @@
+//! The harness of the black-box tests: it builds what is tested, runs it, and talks to real Datasette.
+//!
+//! ```no_run
+//! use token_host_tests::{Plugin, Scratch};
+//!
+//! let mut scratch = Scratch::new();
+//! scratch.plugin("example", Plugin::Hostile, "handlers = [{ name = 'yes' }]");
+//! let run = scratch.run(["verify", "any token"]);
+//! assert_eq!(run.code(), 0, "{run}");
+//! ```
+//!
+//! Nothing in here knows what the right answers are: those are in `tests/`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a harness that meets the unexpected fails the test, there and then"
+)]
+
+mod artifact;
+mod dialog;
+mod forge;
+mod journal;
+mod library;
+mod oracle;
+mod python;
+mod run;
+mod scratch;
+mod skip;
+mod wait;
+
+pub use artifact::{Plugin, host_binary, repository, target_folder};
+pub use dialog::Dialog;
+pub use forge::{SECRET, compressed, forge, forge_encoded, now, plain};
+pub use journal::{Entry, Journal};
+pub use library::{replace_once, with_manifest};
+pub use oracle::Oracle;
+pub use python::Python;
+pub use run::{Run, run};
+pub use scratch::Scratch;
+pub use skip::{Skip, skipped};
+pub use wait::{PATIENCE, wait_until};

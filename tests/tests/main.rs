@@ -1,0 +1,19 @@
+//! The black-box tests, one file a theme.
+#![cfg(test)]
+
+mod abi_archive;
+mod admission;
+mod cli;
+mod config;
+mod create;
+mod deadlines;
+mod events;
+mod hostile_plugins;
+mod hostile_tokens;
+mod interop;
+mod logs;
+mod order;
+mod other_compiler;
+mod reload;
+mod verify;
+mod wrappers;
