@@ -63,7 +63,8 @@
 //! - `tracing` and `log` events reach the host's log under your plugin's name. Keep tokens and
 //!   secrets out of them.
 //! - A panic becomes an error, in `Drop` and in futures too. Build with `panic = "unwind"`, the
-//!   default: a plugin that would abort is refused.
+//!   default: a plugin that would abort is refused. What Rust itself cannot undo ends the process:
+//!   a panic in a `Drop` that runs because of another panic, a stack overflow, `abort`.
 //! - Time comes from [`Call::now`] or [`HostHandle::now`], never from the system.
 //! - Never build with `-C target-cpu=native`: with SHA and AVX instructions enabled statically,
 //!   hashing became 30 times slower on a current Xeon. The crates detect both at run time.
