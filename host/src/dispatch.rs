@@ -4,11 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use token_plugin_api::{CreateToken, CreatedToken, PluginErrorKind, Result, Verdict};
+use token_plugin_api::{CreateToken, CreatedToken, PluginError, PluginErrorKind, Result, Verdict};
 
 use crate::{
     config::OnError,
     error::{Error, ErrorKind},
+    instance::{Later, Said},
     registry::{HandlerSlot, Registry},
     wrap::Entered,
 };
@@ -21,8 +22,11 @@ pub(crate) struct Answer<'r> {
 
 /// Watches the loop, for `explain`.
 pub(crate) trait Observer: Send {
-    /// Whether asking is to be timed.
-    const TIMED: bool;
+    /// The time, when asking is to be timed.
+    fn now(&self) -> Option<Instant> {
+        Some(Instant::now())
+    }
+
     fn asked(&mut self, handler: &HandlerSlot, said: &Result<Verdict>, took: Duration);
 }
 
@@ -30,7 +34,10 @@ pub(crate) trait Observer: Send {
 pub(crate) struct Nobody;
 
 impl Observer for Nobody {
-    const TIMED: bool = false;
+    fn now(&self) -> Option<Instant> {
+        None
+    }
+
     fn asked(&mut self, _: &HandlerSlot, _: &Result<Verdict>, _: Duration) {}
 }
 
@@ -41,14 +48,42 @@ pub(crate) async fn verify<'r>(
     context: &str,
     observer: &mut impl Observer,
 ) -> Answer<'r> {
+    let mut entered = Entered::new(&registry.wrappers, context);
+    let answer = match entered.before_verify(token) {
+        Ok(()) => {
+            let mut asking = Asking::new(registry, token);
+            loop {
+                match asking.proceed(token, context, observer) {
+                    Progress::Decided(answer) => break answer,
+                    Progress::Waits(handler, said) => {
+                        let asked = observer.now();
+                        if let Some(answer) = asking.heard(handler, said.await, asked, observer) {
+                            break answer;
+                        }
+                    }
+                }
+            }
+        }
+        Err(error) => Answer { by: None, verdict: Err(error) },
+    };
+    leave(entered, token, answer)
+}
+
+/// Judges a token when no handler of the registry ever waits: without what waiting costs.
+pub(crate) fn verify_inline<'r>(registry: &'r Registry, token: &str, context: &str) -> Answer<'r> {
+    let mut asking = Asking::new(registry, token);
     if registry.wrappers.is_empty() {
-        return ask(registry, token, context, observer).await;
+        return asking.proceed(token, context, &mut Nobody).decided();
     }
     let mut entered = Entered::new(&registry.wrappers, context);
     let answer = match entered.before_verify(token) {
-        Ok(()) => ask(registry, token, context, observer).await,
+        Ok(()) => asking.proceed(token, context, &mut Nobody).decided(),
         Err(error) => Answer { by: None, verdict: Err(error) },
     };
+    leave(entered, token, answer)
+}
+
+fn leave<'r>(mut entered: Entered<'_>, token: &str, answer: Answer<'r>) -> Answer<'r> {
     let verdict = match entered.after_verify(token, answer.verdict) {
         // A wrapper that rejects the token has judged it.
         Err(error) => match error.kind() {
@@ -60,29 +95,81 @@ pub(crate) async fn verify<'r>(
     Answer { by: answer.by, verdict }
 }
 
-async fn ask<'r, O: Observer>(registry: &'r Registry, token: &str, context: &str, observer: &mut O) -> Answer<'r> {
-    let mut earlier_error = None;
-    for handler in registry.candidates(token) {
-        let asked = O::TIMED.then(Instant::now);
-        let said = handler.verify(token, context).await;
+/// The loop over the handlers that claim a token, in call order.
+struct Asking<'r> {
+    registry: &'r Registry,
+    candidates: std::slice::Iter<'r, usize>,
+    earlier_error: Option<Answer<'r>>,
+}
+
+enum Progress<'r> {
+    Decided(Answer<'r>),
+    /// This handler's answer is to be waited for, and then to be heard.
+    Waits(&'r HandlerSlot, Later<'r, Verdict>),
+}
+
+impl<'r> Asking<'r> {
+    fn new(registry: &'r Registry, token: &str) -> Self {
+        Self { registry, candidates: registry.candidates(token).iter(), earlier_error: None }
+    }
+
+    fn proceed(&mut self, token: &str, context: &str, observer: &mut impl Observer) -> Progress<'r> {
+        while let Some(&place) = self.candidates.next() {
+            let handler = &self.registry.handlers[place];
+            let asked = observer.now();
+            match handler.verify(token, context) {
+                Said::Now(said) => {
+                    if let Some(answer) = self.heard(handler, said, asked, observer) {
+                        return Progress::Decided(answer);
+                    }
+                }
+                Said::Later(said) => return Progress::Waits(handler, said),
+            }
+        }
+        let nobody = Answer { by: None, verdict: Ok(Verdict::NotRecognized) };
+        Progress::Decided(self.earlier_error.take().unwrap_or(nobody))
+    }
+
+    /// What a handler's answer means for the call; `None`: the next one is asked.
+    fn heard(
+        &mut self,
+        handler: &'r HandlerSlot,
+        said: Result<Verdict>,
+        asked: Option<Instant>,
+        observer: &mut impl Observer,
+    ) -> Option<Answer<'r>> {
         if let Some(asked) = asked {
             observer.asked(handler, &said, asked.elapsed());
         }
         let verdict = match said {
-            Ok(Verdict::NotRecognized) => continue,
+            Ok(Verdict::NotRecognized) => return None,
             Ok(verdict) => Ok(verdict),
             Err(error) => Err(handler.error("verify_token", error).into_cannot_tell()),
         };
-        match verdict {
-            Ok(Verdict::Accepted(_)) => return Answer { by: Some(handler), verdict },
-            // "Cannot tell" is still the answer when nobody accepts.
-            Err(_) if handler.on_error == OnError::Continue => {
-                earlier_error.get_or_insert(Answer { by: Some(handler), verdict });
+        let accepted = matches!(verdict, Ok(Verdict::Accepted(_)));
+        let may_go_on = verdict.is_err() && handler.on_error == OnError::Continue;
+        let answer = Answer { by: Some(handler), verdict };
+        if may_go_on {
+            self.earlier_error.get_or_insert(answer);
+            return None;
+        }
+        // "Cannot tell" is still the answer when nobody accepts.
+        let earlier = self.earlier_error.take().filter(|_| !accepted);
+        Some(earlier.unwrap_or(answer))
+    }
+}
+
+impl<'r> Progress<'r> {
+    /// The answer of a loop in which no handler ever waits.
+    fn decided(self) -> Answer<'r> {
+        match self {
+            Self::Decided(answer) => answer,
+            Self::Waits(handler, _) => {
+                let error = PluginError::failed("an inline handler was waited for");
+                Answer { by: Some(handler), verdict: Err(handler.error("verify_token", error)) }
             }
-            _ => return earlier_error.unwrap_or(Answer { by: Some(handler), verdict }),
         }
     }
-    earlier_error.unwrap_or(Answer { by: None, verdict: Ok(Verdict::NotRecognized) })
 }
 
 /// Makes a token with the handler that the request names, or with the first in call order that can.
@@ -121,7 +208,7 @@ async fn make<'r>(
 ) -> Result<(&'r HandlerSlot, CreatedToken), Error> {
     let mut unsupported = None;
     for handler in handlers {
-        match handler.create(request, context).await {
+        match handler.create(request, context).answer().await {
             Ok(created) => return Ok((handler, created)),
             Err(error) if *error.kind() == PluginErrorKind::Unsupported => {
                 unsupported.get_or_insert(handler.error("create_token", error));

@@ -176,11 +176,11 @@ impl Drop for Running {
 /// Waits for a future on this thread. It is polled once without any set-up: what does not wait costs no allocation.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     use std::task::{Context, Poll, Waker};
-    // Inside of a tokio task each poll uses up a budget that only the task's own scheduler refills; a thread that
-    // waits here would never see it again.
-    let mut future = std::pin::pin!(tokio::task::unconstrained(future));
+    let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => pollster::block_on(future),
+        // Inside of a tokio task each poll uses up a budget that only the task's own scheduler refills; a thread that
+        // waits here would never see it again.
+        Poll::Pending => pollster::block_on(tokio::task::unconstrained(future)),
     }
 }

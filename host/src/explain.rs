@@ -48,8 +48,6 @@ pub struct Step {
 struct Asked(Vec<(String, String, &'static str, Option<String>, Duration)>);
 
 impl Observer for Asked {
-    const TIMED: bool = true;
-
     fn asked(&mut self, handler: &HandlerSlot, said: &Result<Verdict>, took: Duration) {
         let (said, reason) = match said {
             Ok(Verdict::NotRecognized) => ("not_recognized", Some("not one of its tokens".to_owned())),

@@ -19,14 +19,14 @@ use crate::{
     builder::{HostBuilder, Source, StaticPlugin},
     clock::Clock,
     config::{Finding, MakeSecrets},
-    dispatch::{self, Nobody},
+    dispatch::{self, Answer, Nobody},
     error::{Error, ErrorKind},
     events::{EventHub, Events},
     execute::{Service, block_on},
     explain::{self, Explanation},
     instance::Stops,
     load::Images,
-    registry::{HandlerSlot, PluginRow, Registry},
+    registry::{PluginRow, Registry},
     reload::Reload,
 };
 
@@ -61,6 +61,27 @@ pub struct Verification {
     pub plugin: Option<String>,
     /// What it said.
     pub verdict: Result<Verdict, Error>,
+}
+
+impl From<Result<Answer<'_>, Error>> for Verification {
+    fn from(answer: Result<Answer<'_>, Error>) -> Self {
+        match answer {
+            Ok(Answer { by, verdict }) => Self {
+                handler: by.map(|handler| handler.name().to_owned()),
+                plugin: by.map(|handler| handler.plugin().to_owned()),
+                verdict,
+            },
+            Err(error) => Self { handler: None, plugin: None, verdict: Err(error) },
+        }
+    }
+}
+
+fn actor(verdict: Result<Verdict, Error>) -> Result<Option<Actor>, Error> {
+    match verdict? {
+        Verdict::NotRecognized => Ok(None),
+        Verdict::Accepted(actor) => Ok(Some(actor)),
+        Verdict::Rejected(reason) => Err(Error::token_invalid(reason)),
+    }
 }
 
 impl Host {
@@ -148,42 +169,30 @@ impl Host {
     }
 
     async fn actor(&self, token: &str, context: Option<&RequestContext>) -> Result<Option<Actor>, Error> {
-        let registry = self.0.current();
-        let verdict = self.judge(&registry, token, context).await?.1;
-        match verdict? {
-            Verdict::NotRecognized => Ok(None),
-            Verdict::Accepted(actor) => Ok(Some(actor)),
-            Verdict::Rejected(reason) => Err(Error::token_invalid(reason)),
+        match self.actor_inline(token, context) {
+            Ok(judged) => judged,
+            Err(registry) => actor(Box::pin(self.0.judge(&registry, token, context)).await?.verdict),
         }
+    }
+
+    /// Judges a token where nothing is waited for, without what waiting costs; else gives the registry to do it with.
+    fn actor_inline(
+        &self,
+        token: &str,
+        context: Option<&RequestContext>,
+    ) -> Result<Result<Option<Actor>, Error>, Arc<Registry>> {
+        let registry = self.0.registry.load();
+        if registry.is_inline() {
+            return Ok(self.0.judge_inline(&registry, token, context).and_then(|answer| actor(answer.verdict)));
+        }
+        // A guard that is kept while waiting would slow others down.
+        Err(Guard::into_inner(registry))
     }
 
     /// Judges a token and says which handler did.
     pub async fn verify(&self, token: &str, context: &RequestContext) -> Verification {
-        let registry = self.0.current();
-        match self.judge(&registry, token, Some(context)).await {
-            Ok((by, verdict)) => Verification {
-                handler: by.map(|handler| handler.name().to_owned()),
-                plugin: by.map(|handler| handler.plugin().to_owned()),
-                verdict,
-            },
-            Err(error) => Verification { handler: None, plugin: None, verdict: Err(error) },
-        }
-    }
-
-    async fn judge<'r>(
-        &self,
-        registry: &'r Registry,
-        token: &str,
-        context: Option<&RequestContext>,
-    ) -> Result<(Option<&'r HandlerSlot>, Result<Verdict, Error>), Error> {
-        if token.len() > registry.max_token_bytes {
-            let verdict = Ok(Verdict::Rejected(too_long(registry.max_token_bytes)));
-            self.0.judged(registry, None, &verdict, context);
-            return Ok((None, verdict));
-        }
-        let answer = dispatch::verify(registry, token, &context_text(context)?, &mut Nobody).await;
-        self.0.judged(registry, answer.by, &answer.verdict, context);
-        Ok((answer.by, answer.verdict))
+        let registry = self.0.registry.load_full();
+        Verification::from(Box::pin(self.0.judge(&registry, token, Some(context))).await)
     }
 
     /// What each handler says to a token, and why. Sends no events.
@@ -208,7 +217,10 @@ impl Host {
     ///
     /// As [`Host::verify_token`].
     pub fn verify_token_blocking(&self, token: &str) -> Result<Option<Actor>, Error> {
-        block_on(self.verify_token(token))
+        match self.actor_inline(token, None) {
+            Ok(judged) => judged,
+            Err(registry) => actor(block_on(self.0.judge(&registry, token, None))?.verdict),
+        }
     }
 
     /// [`Host::verify`] for code that is not async.
@@ -297,7 +309,7 @@ impl Host {
             .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
         let mut unsupported = None;
         for handler in registry.chosen(handler)? {
-            match handler.manage(operation, request.clone(), "").await {
+            match handler.manage(operation, request.clone(), "").answer().await {
                 Ok(answer) => {
                     let answer = serde_json::from_str(&answer).map_err(token_plugin_api::PluginError::failed);
                     let answer = answer.map_err(|error| handler.error(operation, error))?;
@@ -418,29 +430,35 @@ impl fmt::Debug for Host {
     }
 }
 
-/// A registry, held for one call.
-enum Current {
-    /// Without touching a counter that other threads touch: for calls that are over at once.
-    Borrowed(Guard<Arc<Registry>>),
-    /// For calls that may wait: a guard that is kept long slows others down.
-    Owned(Arc<Registry>),
-}
-
-impl std::ops::Deref for Current {
-    type Target = Registry;
-
-    fn deref(&self) -> &Registry {
-        match self {
-            Self::Borrowed(registry) => registry,
-            Self::Owned(registry) => registry,
-        }
-    }
-}
-
 impl Core {
-    fn current(&self) -> Current {
-        let registry = self.registry.load();
-        if registry.is_inline() { Current::Borrowed(registry) } else { Current::Owned(Guard::into_inner(registry)) }
+    async fn judge<'r>(
+        &self,
+        registry: &'r Registry,
+        token: &str,
+        context: Option<&RequestContext>,
+    ) -> Result<Answer<'r>, Error> {
+        if registry.is_inline() || token.len() > registry.max_token_bytes {
+            return self.judge_inline(registry, token, context);
+        }
+        let answer = dispatch::verify(registry, token, &context_text(context)?, &mut Nobody).await;
+        self.judged(registry, &answer, context);
+        Ok(answer)
+    }
+
+    /// [`Core::judge`] where nothing is waited for.
+    fn judge_inline<'r>(
+        &self,
+        registry: &'r Registry,
+        token: &str,
+        context: Option<&RequestContext>,
+    ) -> Result<Answer<'r>, Error> {
+        let answer = if token.len() > registry.max_token_bytes {
+            Answer { by: None, verdict: Ok(Verdict::Rejected(too_long(registry.max_token_bytes))) }
+        } else {
+            dispatch::verify_inline(registry, token, &context_text(context)?)
+        };
+        self.judged(registry, &answer, context);
+        Ok(answer)
     }
 
     async fn create(
@@ -474,17 +492,11 @@ impl Core {
     }
 
     /// Tells those who watch what became of a token.
-    fn judged(
-        &self,
-        registry: &Registry,
-        by: Option<&HandlerSlot>,
-        verdict: &Result<Verdict, Error>,
-        context: Option<&RequestContext>,
-    ) {
+    fn judged(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
         if !self.events.is_watched(registry) {
             return;
         }
-        let (kind, actor_id, reason) = match verdict {
+        let (kind, actor_id, reason) = match &answer.verdict {
             Ok(Verdict::Accepted(actor)) => (EventKind::TokenUsed, Some(actor.id().to_owned()), None),
             Ok(Verdict::Rejected(reason)) if reason.kind() == ReasonKind::Expired => {
                 (EventKind::TokenExpired, None, Some(reason.to_string()))
@@ -493,7 +505,7 @@ impl Core {
             Ok(Verdict::NotRecognized) | Err(_) => return,
         };
         let mut event = self.event(kind, context);
-        event.handler = by.map(|handler| handler.name().to_owned());
+        event.handler = answer.by.map(|handler| handler.name().to_owned());
         (event.actor_id, event.reason) = (actor_id, reason);
         self.events.emit(registry, &event);
     }

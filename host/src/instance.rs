@@ -1,5 +1,6 @@
 //! [`Instance`]: one plugin, made and registered, with the ABI's objects behind plain methods.
 
+use std::pin::Pin;
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -8,6 +9,8 @@ use std::sync::{
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use abi_stable::std_types::RString;
+use async_ffi::FfiFuture;
 use token_plugin_api::{
     CreateToken, CreatedToken, PluginError, PluginErrorKind, Result, Verdict,
     abi::{
@@ -104,95 +107,116 @@ impl Instance {
     }
 
     /// Asks one of its handlers to judge a token.
-    pub(crate) async fn verify(
-        &self,
+    pub(crate) fn verify<'a>(
+        &'a self,
         handler: usize,
         deadline: Duration,
         token: &str,
         context: &str,
-    ) -> Result<Verdict> {
+    ) -> Said<'a, Verdict> {
         match &self.handlers[handler].object {
-            Object::Inline(handler) => verdict_from_v1(handler.verify(token.into(), context.into())),
+            Object::Inline(handler) => Said::Now(verdict_from_v1(handler.verify(token.into(), context.into()))),
             Object::Blocking(handler) => {
                 let (handler, token, context) = (Arc::clone(handler), token.to_owned(), context.to_owned());
-                self.blocking(deadline, move || {
-                    verdict_from_v1(handler.verify(token.as_str().into(), context.as_str().into()))
-                })
-                .await
+                self.blocking(deadline, move || verdict_from_v1(handler.verify(token.as_str().into(), context.as_str().into())))
             }
-            Object::Async(handler) => {
-                let verdict = handler.verify(token.into(), context.into());
-                verdict_from_v1(self.lane.future(deadline, verdict).await.map_err(stopped(deadline))?)
-            }
+            Object::Async(handler) => self.future(deadline, handler.verify(token.into(), context.into()), verdict_from_v1),
         }
     }
 
     /// Asks one of its handlers to make a token.
-    pub(crate) async fn create(
-        &self,
+    pub(crate) fn create<'a>(
+        &'a self,
         handler: usize,
         deadline: Duration,
         request: &CreateToken,
         context: &str,
-    ) -> Result<CreatedToken> {
+    ) -> Said<'a, CreatedToken> {
+        let text = match CreateText::new(request) {
+            Ok(text) => text,
+            Err(error) => return Said::Now(Err(error)),
+        };
         match &self.handlers[handler].object {
-            Object::Inline(handler) => {
-                created_from_v1(handler.create(CreateText::new(request)?.view(), context.into()))
-            }
+            Object::Inline(handler) => Said::Now(created_from_v1(handler.create(text.view(), context.into()))),
             Object::Blocking(handler) => {
                 let (handler, request, context) = (Arc::clone(handler), request.clone(), context.to_owned());
                 self.blocking(deadline, move || {
                     created_from_v1(handler.create(CreateText::new(&request)?.view(), context.as_str().into()))
                 })
-                .await
             }
-            Object::Async(handler) => {
-                let created = handler.create(CreateText::new(request)?.view(), context.into());
-                created_from_v1(self.lane.future(deadline, created).await.map_err(stopped(deadline))?)
-            }
+            Object::Async(handler) => self.future(deadline, handler.create(text.view(), context.into()), created_from_v1),
         }
     }
 
     /// Asks one of its handlers for an operation on tokens that it keeps; request and answer are JSON.
-    pub(crate) async fn manage(
-        &self,
+    pub(crate) fn manage<'a>(
+        &'a self,
         handler: usize,
         deadline: Duration,
         operation: &'static str,
         request: String,
         context: &str,
-    ) -> Result<String> {
-        let answer = match &self.handlers[handler].object {
+    ) -> Said<'a, String> {
+        let read = |answer| result_from_v1(answer).map(RString::into_string);
+        match &self.handlers[handler].object {
             Object::Inline(handler) => {
-                result_from_v1(handler.manage(operation.into(), request.as_str().into(), context.into()))?
+                Said::Now(read(handler.manage(operation.into(), request.as_str().into(), context.into())))
             }
             Object::Blocking(handler) => {
                 let (handler, context) = (Arc::clone(handler), context.to_owned());
                 self.blocking(deadline, move || {
-                    result_from_v1(handler.manage(operation.into(), request.as_str().into(), context.as_str().into()))
+                    read(handler.manage(operation.into(), request.as_str().into(), context.as_str().into()))
                 })
-                .await?
             }
             Object::Async(handler) => {
                 let answer = handler.manage(operation.into(), request.as_str().into(), context.into());
-                result_from_v1(self.lane.future(deadline, answer).await.map_err(stopped(deadline))?)?
+                self.future(deadline, answer, read)
             }
-        };
-        Ok(answer.into())
+        }
     }
 
     /// Has one of its sinks record an event that must be recorded.
     pub(crate) async fn record(&self, sink: usize, deadline: Duration, event: Arc<str>) -> Result<()> {
         let object = Arc::clone(&self.sinks[sink].object);
-        self.blocking(deadline, move || result_from_v1(object.record((&*event).into()))).await
+        self.blocking(deadline, move || result_from_v1(object.record((&*event).into()))).answer().await
     }
 
-    async fn blocking<T: Send + 'static>(
+    fn blocking<T: Send + 'static>(
         &self,
         deadline: Duration,
         call: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.lane.blocking(deadline, call).await.map_err(stopped(deadline))?
+    ) -> Said<'_, T> {
+        let answer = self.lane.blocking(deadline, call);
+        Said::Later(Box::pin(async move { answer.await.map_err(stopped(deadline))? }))
+    }
+
+    fn future<'a, A: Send + 'static, T: 'a>(
+        &'a self,
+        deadline: Duration,
+        future: FfiFuture<A>,
+        read: impl FnOnce(A) -> Result<T> + Send + 'a,
+    ) -> Said<'a, T> {
+        let answer = self.lane.future(deadline, future);
+        Said::Later(Box::pin(async move { read(answer.await.map_err(stopped(deadline))?) }))
+    }
+}
+
+/// An answer that is there, or that is waited for. Calls to inline handlers so cost neither an
+/// allocation nor the room that waiting would need.
+pub(crate) enum Said<'a, T> {
+    Now(Result<T>),
+    Later(Later<'a, T>),
+}
+
+/// An answer that is waited for.
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+impl<T> Said<'_, T> {
+    pub(crate) async fn answer(self) -> Result<T> {
+        match self {
+            Self::Now(answer) => answer,
+            Self::Later(answer) => answer.await,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 use token_plugin_api::{CreateToken, CreatedToken, PluginError, Result, Verdict, abi::v1};
 
-use crate::{claims::ClaimIndex, config::OnError, error::Error, instance::Instance};
+use crate::{claims::ClaimIndex, config::OnError, error::Error, instance::{Instance, Said}};
 
 /// One generation. It is never changed: a reload builds the next one.
 #[derive(Default)]
@@ -68,9 +68,9 @@ impl Registry {
         }
     }
 
-    /// The handlers that are to see this token, in call order.
-    pub(crate) fn candidates(&self, token: &str) -> impl Iterator<Item = &HandlerSlot> {
-        self.claims.candidates(token).iter().map(|&place| &self.handlers[place])
+    /// The places of the handlers that are to see this token, in call order.
+    pub(crate) fn candidates(&self, token: &str) -> &[usize] {
+        self.claims.candidates(token)
     }
 
     /// Whether no handler ever waits, so that a call is over at once.
@@ -122,16 +122,16 @@ impl HandlerSlot {
         self.slot.instance.handlers[self.slot.index].is_inline()
     }
 
-    pub(crate) async fn verify(&self, token: &str, context: &str) -> Result<Verdict> {
-        self.slot.instance.verify(self.slot.index, self.slot.deadline, token, context).await
+    pub(crate) fn verify(&self, token: &str, context: &str) -> Said<'_, Verdict> {
+        self.slot.instance.verify(self.slot.index, self.slot.deadline, token, context)
     }
 
-    pub(crate) async fn create(&self, request: &CreateToken, context: &str) -> Result<CreatedToken> {
-        self.slot.instance.create(self.slot.index, self.slot.deadline, request, context).await
+    pub(crate) fn create(&self, request: &CreateToken, context: &str) -> Said<'_, CreatedToken> {
+        self.slot.instance.create(self.slot.index, self.slot.deadline, request, context)
     }
 
-    pub(crate) async fn manage(&self, operation: &'static str, request: String, context: &str) -> Result<String> {
-        self.slot.instance.manage(self.slot.index, self.slot.deadline, operation, request, context).await
+    pub(crate) fn manage(&self, operation: &'static str, request: String, context: &str) -> Said<'_, String> {
+        self.slot.instance.manage(self.slot.index, self.slot.deadline, operation, request, context)
     }
 
     /// An answer to `operation` that is an error, as the host tells it.

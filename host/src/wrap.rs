@@ -39,6 +39,9 @@ impl<'r> Entered<'r> {
 
     /// Sets up all wrappers for a verification, or as many as succeed.
     pub(crate) fn before_verify(&mut self, token: &str) -> Result<(), Error> {
+        if self.wrappers.is_empty() {
+            return Ok(());
+        }
         self.call = Some(Around::Verify(token.to_owned()));
         self.enter(|entry, context| entry.wrapper.before_verify(token.into(), context.into()), "before_verify")
     }

@@ -29,15 +29,21 @@ pub struct Actor {
     pub(crate) id: String,
     pub(crate) token: Cow<'static, str>,
     pub(crate) token_expires: Option<u64>,
-    pub(crate) restrictions: Option<TokenRestrictions>,
-    pub(crate) claims: Map<String, Value>,
+    /// What most actors do not have, kept apart: an actor is moved often on its way to who asked.
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct More {
+    restrictions: Option<TokenRestrictions>,
+    claims: Map<String, Value>,
 }
 
 impl Actor {
     /// An unrestricted actor whose token does not expire. `token` names the kind of token
     /// (Datasette's `"token": "dstok"`).
     pub fn new(id: impl Into<String>, token: impl Into<Cow<'static, str>>) -> Self {
-        Self { id: id.into(), token: token.into(), token_expires: None, restrictions: None, claims: Map::new() }
+        Self { id: id.into(), token: token.into(), token_expires: None, more: None }
     }
 
     /// The same, with a token that expires at this time, in Unix seconds.
@@ -50,7 +56,7 @@ impl Actor {
     /// The same, allowed to do only this.
     #[must_use]
     pub fn restricted_to(mut self, restrictions: TokenRestrictions) -> Self {
-        self.restrictions = Some(restrictions);
+        self.more.get_or_insert_default().restrictions = Some(restrictions);
         self
     }
 
@@ -60,7 +66,7 @@ impl Actor {
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         let name = name.into();
         if !Self::OWN_KEYS.contains(&name.as_str()) {
-            self.claims.insert(name, value.into());
+            self.more.get_or_insert_default().claims.insert(name, value.into());
         }
         self
     }
@@ -82,18 +88,23 @@ impl Actor {
 
     /// What the token is restricted to; `None`: everything its actor may do.
     pub fn restrictions(&self) -> Option<&TokenRestrictions> {
-        self.restrictions.as_ref()
+        self.more.as_ref()?.restrictions.as_ref()
     }
 
     /// What else the handler says of the actor.
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
+    pub fn claims(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.more.iter().flat_map(|more| &more.claims).map(|(name, value)| (name.as_str(), value))
     }
 
     /// Whether the token's restrictions let it do `action`: see [`TokenRestrictions::allows`].
     /// A token without restrictions may do all that its actor may.
     pub fn allows(&self, action: &str, database: Option<&str>, resource: Option<&str>) -> bool {
-        self.restrictions.as_ref().is_none_or(|restrictions| restrictions.allows(action, database, resource))
+        self.restrictions().is_none_or(|restrictions| restrictions.allows(action, database, resource))
+    }
+
+    /// The claims, if there are any.
+    pub(crate) fn claims_object(&self) -> Option<&Map<String, Value>> {
+        self.more.as_deref().map(|more| &more.claims).filter(|claims| !claims.is_empty())
     }
 
     const OWN_KEYS: [&'static str; 4] = ["id", "token", "_r", "token_expires"];
@@ -104,13 +115,13 @@ impl Serialize for Actor {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &self.id)?;
         map.serialize_entry("token", &self.token)?;
-        if let Some(restrictions) = &self.restrictions {
+        if let Some(restrictions) = self.restrictions() {
             map.serialize_entry("_r", restrictions)?;
         }
         if let Some(expires) = self.token_expires {
             map.serialize_entry("token_expires", &expires)?;
         }
-        for (name, value) in &self.claims {
+        for (name, value) in self.claims() {
             map.serialize_entry(name, value)?;
         }
         map.end()

@@ -42,7 +42,11 @@ pub enum PluginErrorKind {
 ///
 /// The message is read by operators. It must hold neither tokens nor secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PluginError {
+pub struct PluginError(Box<Parts>);
+
+/// Boxed, since results are moved often and errors are rare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
     kind: PluginErrorKind,
     message: Cow<'static, str>,
 }
@@ -50,7 +54,7 @@ pub struct PluginError {
 impl PluginError {
     /// An error of this kind.
     pub fn new(kind: PluginErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into() }
+        Self(Box::new(Parts { kind, message: message.into() }))
     }
 
     /// Something that could not be done, for use in `map_err(PluginError::failed)`.
@@ -83,25 +87,25 @@ impl PluginError {
 
     /// What went wrong.
     pub fn kind(&self) -> &PluginErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The message for the log.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     pub(crate) fn into_parts(self) -> (PluginErrorKind, Cow<'static, str>) {
-        (self.kind, self.message)
+        (self.0.kind, self.0.message)
     }
 }
 
 impl fmt::Display for PluginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            PluginErrorKind::Unsupported => write!(f, "{} is not supported", self.message),
-            PluginErrorKind::Panicked => write!(f, "panicked: {}", self.message),
-            _ => f.write_str(&self.message),
+        match &self.0.kind {
+            PluginErrorKind::Unsupported => write!(f, "{} is not supported", self.0.message),
+            PluginErrorKind::Panicked => write!(f, "panicked: {}", self.0.message),
+            _ => f.write_str(&self.0.message),
         }
     }
 }

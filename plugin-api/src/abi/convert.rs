@@ -44,37 +44,32 @@ pub fn verdict_from_v1(verdict: VerdictV1) -> Result<Verdict> {
 }
 
 fn actor_to_v1(actor: Actor) -> Result<ActorV1> {
+    let restrictions = actor.restrictions().map(serde_json::to_string).transpose();
+    let claims = actor.claims_object().map(serde_json::to_string).transpose();
     Ok(ActorV1 {
         id: actor.id.into(),
         token: cow_to_v1(actor.token),
         token_expires: actor.token_expires.into(),
-        restrictions: match &actor.restrictions {
-            None => ROption::RNone,
-            Some(restrictions) => {
-                ROption::RSome(serde_json::to_string(restrictions).map_err(PluginError::failed)?.into())
-            }
-        },
-        claims: if actor.claims.is_empty() {
-            RString::new()
-        } else {
-            serde_json::to_string(&actor.claims).map_err(PluginError::failed)?.into()
-        },
-        details: DetailsV1::new(),
+        restrictions: restrictions.map_err(PluginError::failed)?.map(RString::from).into(),
+        claims: claims.map_err(PluginError::failed)?.map(RString::from).into(),
+        details: DetailsV1::RNone,
     })
 }
 
 fn actor_from_v1(actor: ActorV1) -> Result<Actor> {
-    let claims: Map<String, Value> = match actor.claims.as_str() {
-        "" => Map::new(),
-        text => serde_json::from_str(text).map_err(|error| unreadable("the actor's claims", &error))?,
-    };
-    let restrictions = actor.restrictions.into_option();
-    let restrictions = restrictions.map(|text| serde_json::from_str(&text)).transpose();
     let mut read = Actor::new(actor.id.as_str(), cow_from_v1(actor.token));
     read.token_expires = actor.token_expires.into_option();
-    read.restrictions = restrictions.map_err(|error| unreadable("the actor's restrictions", &error))?;
-    // By way of `claim`, which keeps an actor's own keys from being claimed.
-    Ok(claims.into_iter().fold(read, |actor, (name, value)| actor.claim(name, value)))
+    if let ROption::RSome(text) = actor.restrictions {
+        let restrictions = serde_json::from_str(&text);
+        read = read.restricted_to(restrictions.map_err(|error| unreadable("the actor's restrictions", &error))?);
+    }
+    if let ROption::RSome(text) = actor.claims {
+        let claims: Map<String, Value> =
+            serde_json::from_str(&text).map_err(|error| unreadable("the actor's claims", &error))?;
+        // By way of `claim`, which keeps an actor's own keys from being claimed.
+        read = claims.into_iter().fold(read, |actor, (name, value)| actor.claim(name, value));
+    }
+    Ok(read)
 }
 
 /// What is wrong with a JSON text, without quoting any of it.
@@ -146,7 +141,7 @@ pub fn created_to_v1(created: Result<CreatedToken>) -> RResult<CreatedV1, ErrorV
         token: created.token.into(),
         id: created.id.map(RString::from).into(),
         expires_at: created.expires_at.into(),
-        details: DetailsV1::new(),
+        details: DetailsV1::RNone,
     }))
 }
 
@@ -178,7 +173,7 @@ pub fn result_from_v1<T>(result: RResult<T, ErrorV1>) -> Result<T> {
 }
 
 fn reason_to_v1(reason: Reason) -> ReasonV1 {
-    ReasonV1 { kind: reason_code(reason.kind()), message: cow_to_v1(reason.into_message()), details: DetailsV1::new() }
+    ReasonV1 { kind: reason_code(reason.kind()), message: cow_to_v1(reason.into_message()), details: DetailsV1::RNone }
 }
 
 fn reason_from_v1(reason: ReasonV1) -> Reason {
@@ -207,34 +202,35 @@ fn reason_kind(code: u8) -> ReasonKind {
 pub fn error_to_v1(error: PluginError) -> ErrorV1 {
     let (kind, message) = error.into_parts();
     let (kind, message, subject) = match kind {
-        PluginErrorKind::Failed => (0, message, RString::new()),
-        PluginErrorKind::InvalidArgument => (1, message, RString::new()),
-        PluginErrorKind::Disabled => (2, message, RString::new()),
-        PluginErrorKind::MissingTokenInfo(key) => (3, message, key.into()),
+        PluginErrorKind::Failed => (0, message, None),
+        PluginErrorKind::InvalidArgument => (1, message, None),
+        PluginErrorKind::Disabled => (2, message, None),
+        PluginErrorKind::MissingTokenInfo(key) => (3, message, Some(key)),
         PluginErrorKind::TokenInvalid(reason) => {
             let code = reason_code(reason.kind());
-            (4, reason.into_message(), code.to_string().into())
+            (4, reason.into_message(), Some(code.to_string()))
         }
-        PluginErrorKind::TokenGeneration => (5, message, RString::new()),
-        PluginErrorKind::NotFound(what) => (6, message, what.into()),
-        PluginErrorKind::Unsupported => (7, message, RString::new()),
-        PluginErrorKind::Panicked => (8, message, RString::new()),
-        PluginErrorKind::DeadlineExceeded => (9, message, RString::new()),
-        PluginErrorKind::Cancelled => (10, message, RString::new()),
+        PluginErrorKind::TokenGeneration => (5, message, None),
+        PluginErrorKind::NotFound(what) => (6, message, Some(what)),
+        PluginErrorKind::Unsupported => (7, message, None),
+        PluginErrorKind::Panicked => (8, message, None),
+        PluginErrorKind::DeadlineExceeded => (9, message, None),
+        PluginErrorKind::Cancelled => (10, message, None),
     };
-    ErrorV1 { kind, message: cow_to_v1(message), subject, details: DetailsV1::new() }
+    let subject = subject.map(RString::from).into();
+    ErrorV1 { kind, message: cow_to_v1(message), subject, details: DetailsV1::RNone }
 }
 
 /// An error that came across.
 pub fn error_from_v1(error: ErrorV1) -> PluginError {
     let message = cow_from_v1(error.message);
-    let subject = || error.subject.as_str().to_owned();
+    let subject = || error.subject.as_ref().map_or_else(String::new, |subject| subject.as_str().to_owned());
     let kind = match error.kind {
         1 => PluginErrorKind::InvalidArgument,
         2 => PluginErrorKind::Disabled,
         3 => PluginErrorKind::MissingTokenInfo(subject()),
         4 => {
-            let kind = error.subject.parse().map_or(ReasonKind::Other, reason_kind);
+            let kind = subject().parse().map_or(ReasonKind::Other, reason_kind);
             PluginErrorKind::TokenInvalid(Reason::new(kind, message.clone()))
         }
         5 => PluginErrorKind::TokenGeneration,

@@ -149,7 +149,7 @@ impl Hooks {
             ));
         }
         let claims = claims.0.into_iter().map(RString::from).collect();
-        let details = v1::DetailsV1::new();
+        let details = v1::DetailsV1::RNone;
         self.instance.handlers.push(v1::HandlerEntryV1 { name: name.into(), claims, handler, details });
     }
 
@@ -157,21 +157,21 @@ impl Hooks {
         let object = Object::new(wrapper, self.host(), "the wrapper");
         let name = RString::from(object.value().name());
         let wrapper = v1::WrapperObject::from_value(object, TD_Opaque);
-        self.instance.wrappers.push(v1::WrapperEntryV1 { name, wrapper, details: v1::DetailsV1::new() });
+        self.instance.wrappers.push(v1::WrapperEntryV1 { name, wrapper, details: v1::DetailsV1::RNone });
     }
 
     pub(crate) fn put_event_sink(&mut self, sink: impl EventSink) {
         let object = Object::new(sink, self.host(), "the event sink");
         let (name, required) = (RString::from(object.value().name()), object.value().delivery() == Delivery::Required);
         let sink = v1::Sink::from_value(object, TD_Opaque);
-        self.instance.event_sinks.push(v1::EventSinkEntryV1 { name, required, sink, details: v1::DetailsV1::new() });
+        self.instance.event_sinks.push(v1::EventSinkEntryV1 { name, required, sink, details: v1::DetailsV1::RNone });
     }
 
     pub(crate) fn put_token_generator(&mut self, generator: impl TokenGenerator) {
         let object = Object::new(generator, self.host(), "the generator");
         let id = RString::from(object.value().id());
         let generator = v1::Generator::from_value(object, TD_Opaque);
-        let details = v1::DetailsV1::new();
+        let details = v1::DetailsV1::RNone;
         self.instance.token_generators.push(v1::TokenGeneratorEntryV1 { id, generator, details });
     }
 }

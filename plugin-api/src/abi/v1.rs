@@ -132,9 +132,9 @@ pub struct ExtensionEntryV1 {
     pub extension: ExtensionV1,
 }
 
-/// Room for later versions: a JSON object; empty: none, which is all that 1.0 writes. Who reads it
-/// passes over keys that it does not know, so what must not be passed over does not belong in here.
-pub type DetailsV1 = RString;
+/// Room for later versions: a JSON object, none of which 1.0 writes. Who reads it passes over keys
+/// that it does not know, so what must not be passed over does not belong in here.
+pub type DetailsV1 = ROption<RString>;
 
 pub type Services = HostServicesV1_TO<RBox<()>>;
 pub type Handler = HandlerV1_TO<RBox<()>>;
@@ -271,8 +271,8 @@ pub struct ActorV1 {
     pub token_expires: ROption<u64>,
     /// `_r` as JSON; none: unrestricted.
     pub restrictions: ROption<RString>,
-    /// A JSON object of what the token itself says; empty: nothing.
-    pub claims: RString,
+    /// A JSON object of what the token itself says.
+    pub claims: ROption<RString>,
     pub details: DetailsV1,
 }
 
@@ -292,6 +292,6 @@ pub struct ErrorV1 {
     pub kind: u8,
     pub message: RCowStr<'static>,
     /// What the kind is about: the missing key, what was not found, the number of a reason.
-    pub subject: RString,
+    pub subject: ROption<RString>,
     pub details: DetailsV1,
 }

@@ -1,0 +1,27 @@
+//! What things cost, all in one run: `cargo bench -p token-host`.
+//!
+//! Printed are medians with their spread, and beside them what they are compared with. With
+//! `-- --test`, or run by `cargo test --benches`, it does everything once and fast, as a check that it runs.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench reports on its output, and stops at what is odd")]
+
+mod boundary;
+mod floor;
+mod libraries;
+mod loading;
+mod machine;
+mod sampler;
+mod scaling;
+mod table;
+mod threads;
+
+use crate::sampler::Effort;
+
+fn main() {
+    let effort = Effort::asked_for(std::env::args());
+    machine::print(effort);
+    boundary::measure(effort);
+    scaling::measure(effort);
+    threads::measure(effort);
+    loading::measure(effort);
+    table::print_verdict();
+}
