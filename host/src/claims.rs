@@ -6,19 +6,28 @@ use rustc_hash::FxHashMap;
 ///
 /// Of all claimed prefixes the longest that a token starts with decides: the handlers of that
 /// prefix, of all shorter ones it starts with, and those that claim every token, were merged for it
-/// when the index was built. A look-up costs one hash for each distinct length of prefix.
+/// when the index was built. A look-up costs one hash, of as many bytes as the shortest claim has,
+/// and a binary search among the few claims that begin so.
 ///
 /// The hash is not keyed: what is hashed with attackers' bytes is only looked up, never inserted.
 #[derive(Debug, Default)]
 pub(crate) struct ClaimIndex {
-    /// Longest prefixes first.
-    by_length: Vec<(usize, OfOneLength)>,
+    /// The length of the shortest claim, in bytes.
+    key_bytes: usize,
+    /// The claims that begin with a key, sorted.
+    by_key: FxHashMap<Box<[u8]>, Vec<Claim>>,
     /// For tokens with none of the prefixes.
     unclaimed: Box<[usize]>,
 }
 
-/// The handlers' places for each prefix of one length.
-type OfOneLength = FxHashMap<Box<[u8]>, Box<[usize]>>;
+#[derive(Debug)]
+struct Claim {
+    prefix: Box<[u8]>,
+    /// The places of the handlers that are to see tokens of which this is the longest claimed prefix.
+    handlers: Box<[usize]>,
+    /// Where the longest claim stands that this one starts with.
+    shorter: Option<usize>,
+}
 
 impl ClaimIndex {
     /// Builds the index from the handlers' claims in call order; no claims: every token.
@@ -28,24 +37,36 @@ impl ClaimIndex {
             let sees = |list: &&[String]| list.is_empty() || list.iter().any(|claim| sees(claim));
             claims.iter().enumerate().filter(|(_, list)| sees(list)).map(|(place, _)| place).collect()
         };
-        let mut by_length: Vec<(usize, OfOneLength)> = Vec::new();
-        for prefix in claims.iter().copied().flatten() {
-            let at = by_length.binary_search_by(|(length, _)| prefix.len().cmp(length));
-            let at = at.unwrap_or_else(|at| {
-                by_length.insert(at, (prefix.len(), FxHashMap::default()));
-                at
-            });
-            let handlers = || seeing(&|claim| prefix.starts_with(claim));
-            by_length[at].1.entry(prefix.as_bytes().into()).or_insert_with(handlers);
+        let mut prefixes: Vec<&str> = claims.iter().copied().flatten().map(String::as_str).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        let key_bytes = prefixes.iter().map(|prefix| prefix.len()).min().unwrap_or(0);
+        let mut by_key: FxHashMap<Box<[u8]>, Vec<Claim>> = FxHashMap::default();
+        for prefix in prefixes {
+            let handlers = seeing(&|claim| prefix.starts_with(claim));
+            let prefix = prefix.as_bytes();
+            let bucket = by_key.entry(prefix[..key_bytes].into()).or_default();
+            let shorter = bucket.iter().rposition(|claim| prefix.starts_with(&claim.prefix));
+            bucket.push(Claim { prefix: prefix.into(), handlers, shorter });
         }
-        Self { by_length, unclaimed: seeing(&|_| false) }
+        Self { key_bytes, by_key, unclaimed: seeing(&|_| false) }
     }
 
     /// The places, in call order, of the handlers that are to see this token.
     pub(crate) fn candidates(&self, token: &str) -> &[usize] {
-        let token = token.as_bytes();
-        let claimed = self.by_length.iter().find_map(|(length, prefixes)| prefixes.get(token.get(..*length)?));
-        claimed.unwrap_or(&self.unclaimed)
+        self.claimed(token.as_bytes()).unwrap_or(&self.unclaimed)
+    }
+
+    fn claimed(&self, token: &[u8]) -> Option<&[usize]> {
+        let bucket = self.by_key.get(token.get(..self.key_bytes)?)?;
+        // Whatever prefix of the token is claimed sorts before it, and what lies between starts with that prefix too:
+        // so it is found by going from the last claim that is not behind the token to ever shorter ones.
+        let behind = bucket.partition_point(|claim| *claim.prefix <= *token);
+        let mut claim = bucket.get(behind.checked_sub(1)?)?;
+        while !token.starts_with(&claim.prefix) {
+            claim = bucket.get(claim.shorter?)?;
+        }
+        Some(&claim.handlers)
     }
 }
 
@@ -53,18 +74,24 @@ impl ClaimIndex {
 mod tests {
     use super::*;
 
-    #[test]
-    fn agrees_with_asking_each_handler_for_its_claims() {
-        let lists: Vec<Vec<String>> = [&["ab"][..], &[], &["a", "zz"], &["abc", "ab"], &["b"], &["é"]]
-            .iter()
-            .map(|list| list.iter().map(ToString::to_string).collect())
-            .collect();
+    fn check(lists: &[&[&str]], tokens: &[&str]) {
+        let lists: Vec<Vec<String>> = lists.iter().map(|list| list.iter().map(ToString::to_string).collect()).collect();
         let index = ClaimIndex::new(lists.iter().map(Vec::as_slice));
-        for token in ["", "a", "ab", "abc", "abcd", "abd", "b", "bab", "z", "zz", "zzz", "c", "é", "éa", "è"] {
+        for token in tokens {
             let expected: Vec<usize> = (0..lists.len())
                 .filter(|&i| lists[i].is_empty() || lists[i].iter().any(|claim| token.starts_with(claim.as_str())))
                 .collect();
             assert_eq!(index.candidates(token), expected, "{token:?}");
         }
+    }
+
+    #[test]
+    fn agrees_with_asking_each_handler_for_its_claims() {
+        let tokens =
+            ["", "a", "ab", "abc", "abcd", "abd", "abz", "ac", "b", "bab", "z", "zz", "zzz", "c", "é", "éa", "è"];
+        check(&[&["ab"], &[], &["a", "zz"], &["abc", "ab"], &["b"], &["é"]], &tokens);
+        check(&[&["abc"], &["abcd"], &["abb"], &["abcdef"]], &["ab", "abb", "abc", "abcde", "abcdef", "abcdeg", "abd"]);
+        check(&[&[]], &tokens);
+        check(&[], &tokens);
     }
 }

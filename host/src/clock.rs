@@ -1,6 +1,5 @@
 //! [`Clock`]: the time, so that tests and embedders can set it.
 
-
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// Unix seconds, UTC.

@@ -1,10 +1,10 @@
-//! The loop: asks handlers in call order, inside all wrappers.
+//! The loop for a verification: asks the handlers that claim a token, in call order, inside all wrappers.
 //!
 //! Nothing under here knows of files, configuration, HTTP or the command line.
 
 use std::time::{Duration, Instant};
 
-use token_plugin_api::{CreateToken, CreatedToken, PluginError, PluginErrorKind, Result, Verdict};
+use token_plugin_api::{PluginError, Result, Verdict};
 
 use crate::{
     config::OnError,
@@ -165,56 +165,13 @@ impl<'r> Progress<'r> {
         match self {
             Self::Decided(answer) => answer,
             Self::Waits(handler, _) => {
-                let error = PluginError::failed("an inline handler was waited for");
-                Answer { by: Some(handler), verdict: Err(handler.error("verify_token", error)) }
+                Answer { by: Some(handler), verdict: Err(handler.error("verify_token", waited())) }
             }
         }
     }
 }
 
-/// Makes a token with the handler that the request names, or with the first in call order that can.
-pub(crate) async fn create<'r>(
-    registry: &'r Registry,
-    request: &CreateToken,
-    context: &str,
-) -> Result<(&'r HandlerSlot, CreatedToken), Error> {
-    if request.expires_after == Some(0) {
-        return Err(Error::new(ErrorKind::InvalidArgument, "expires_after is 0 s, expected at least 1 s"));
-    }
-    let handlers = registry.chosen(request.handler.as_deref())?;
-    let mut entered = Entered::new(&registry.wrappers, context);
-    let made = match entered.before_create(request) {
-        Ok(()) => make(handlers, request, context).await,
-        Err(error) => Err(error),
-    };
-    let (by, created) = match made {
-        Ok((by, created)) => (Some(by), Ok(created)),
-        Err(error) => (None, Err(error)),
-    };
-    let created = entered.after_create(request, created)?;
-    if created.token.len() > registry.max_token_bytes {
-        let (bytes, limit) = (created.token.len(), registry.max_token_bytes);
-        let message = format!("the token would be {bytes} bytes, longer than the {limit} that this host verifies");
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    // A wrapper can answer with a token where no handler did: then it counts as the first one's.
-    Ok((by.unwrap_or(&handlers[0]), created))
-}
-
-async fn make<'r>(
-    handlers: &'r [HandlerSlot],
-    request: &CreateToken,
-    context: &str,
-) -> Result<(&'r HandlerSlot, CreatedToken), Error> {
-    let mut unsupported = None;
-    for handler in handlers {
-        match handler.create(request, context).answer().await {
-            Ok(created) => return Ok((handler, created)),
-            Err(error) if *error.kind() == PluginErrorKind::Unsupported => {
-                unsupported.get_or_insert(handler.error("create_token", error));
-            }
-            Err(error) => return Err(handler.error("create_token", error)),
-        }
-    }
-    Err(unsupported.unwrap_or_else(Error::no_handlers))
+/// What the loops answer should a handler of an inline registry wait, which none does.
+pub(crate) fn waited() -> PluginError {
+    PluginError::failed("an inline handler was waited for")
 }

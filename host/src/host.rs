@@ -26,7 +26,8 @@ use crate::{
     explain::{self, Explanation},
     instance::Stops,
     load::Images,
-    registry::{PluginRow, Registry},
+    making,
+    registry::{HandlerSlot, PluginRow, Registry},
     reload::Reload,
 };
 
@@ -133,12 +134,16 @@ impl Host {
     }
 
     async fn made(&self, request: &CreateToken, context: Option<&RequestContext>) -> Result<CreatedToken, Error> {
-        let registry = self.0.registry.load_full();
+        let registry = self.0.registry.load();
+        if registry.is_inline() && !registry.has_required_sink() {
+            return self.0.create_inline(&registry, request, context);
+        }
+        let registry = Guard::into_inner(registry);
         if !registry.has_required_sink() {
-            return self.0.create(&registry, request, context).await;
+            return Box::pin(self.0.create(&registry, request, context)).await;
         }
         let (core, request, context) = (Arc::clone(&self.0), request.clone(), context.cloned());
-        self.finish(async move { core.create(&registry, &request, context.as_ref()).await }).await
+        Box::pin(self.finish(async move { core.create(&registry, &request, context.as_ref()).await })).await
     }
 
     /// Runs something to its end, recording included, also when the caller goes away in the middle of it.
@@ -467,16 +472,41 @@ impl Core {
         request: &CreateToken,
         context: Option<&RequestContext>,
     ) -> Result<CreatedToken, Error> {
-        let (handler, created) = dispatch::create(registry, request, &context_text(context)?).await?;
+        let (by, created) = making::create(registry, request, &context_text(context)?).await?;
         if self.events.is_watched(registry) {
-            let mut event = self.event(EventKind::TokenCreated, context);
-            event.handler = Some(handler.name().to_owned());
-            event.actor_id = Some(request.actor_id.clone());
-            event.token_id = created.id.clone();
-            event.auto_generated = request.details.auto_generated;
+            let event = self.created(by, &created, request, context);
             self.events.announce(registry, &[event]).await?;
         }
         Ok(created)
+    }
+
+    /// [`Core::create`] where nothing is waited for, neither a handler nor a sink.
+    fn create_inline(
+        &self,
+        registry: &Registry,
+        request: &CreateToken,
+        context: Option<&RequestContext>,
+    ) -> Result<CreatedToken, Error> {
+        let (by, created) = making::create_inline(registry, request, &context_text(context)?)?;
+        if self.events.is_watched(registry) {
+            self.events.emit(registry, &self.created(by, &created, request, context));
+        }
+        Ok(created)
+    }
+
+    fn created(
+        &self,
+        by: &HandlerSlot,
+        created: &CreatedToken,
+        request: &CreateToken,
+        context: Option<&RequestContext>,
+    ) -> Event {
+        let mut event = self.event(EventKind::TokenCreated, context);
+        event.handler = Some(by.name().to_owned());
+        event.actor_id = Some(request.actor_id.clone());
+        event.token_id = created.id.clone();
+        event.auto_generated = request.details.auto_generated;
+        event
     }
 
     /// Tells those who watch of something that was done.

@@ -118,9 +118,13 @@ impl Instance {
             Object::Inline(handler) => Said::Now(verdict_from_v1(handler.verify(token.into(), context.into()))),
             Object::Blocking(handler) => {
                 let (handler, token, context) = (Arc::clone(handler), token.to_owned(), context.to_owned());
-                self.blocking(deadline, move || verdict_from_v1(handler.verify(token.as_str().into(), context.as_str().into())))
+                self.blocking(deadline, move || {
+                    verdict_from_v1(handler.verify(token.as_str().into(), context.as_str().into()))
+                })
             }
-            Object::Async(handler) => self.future(deadline, handler.verify(token.into(), context.into()), verdict_from_v1),
+            Object::Async(handler) => {
+                self.future(deadline, handler.verify(token.into(), context.into()), verdict_from_v1)
+            }
         }
     }
 
@@ -144,7 +148,9 @@ impl Instance {
                     created_from_v1(handler.create(CreateText::new(&request)?.view(), context.as_str().into()))
                 })
             }
-            Object::Async(handler) => self.future(deadline, handler.create(text.view(), context.into()), created_from_v1),
+            Object::Async(handler) => {
+                self.future(deadline, handler.create(text.view(), context.into()), created_from_v1)
+            }
         }
     }
 

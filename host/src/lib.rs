@@ -45,6 +45,7 @@ mod explain;
 mod host;
 mod instance;
 mod load;
+mod making;
 pub mod order;
 mod registry;
 mod reload;

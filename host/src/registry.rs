@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 use token_plugin_api::{CreateToken, CreatedToken, PluginError, Result, Verdict, abi::v1};
 
-use crate::{claims::ClaimIndex, config::OnError, error::Error, instance::{Instance, Said}};
+use crate::{
+    claims::ClaimIndex,
+    config::OnError,
+    error::Error,
+    instance::{Instance, Said},
+};
 
 /// One generation. It is never changed: a reload builds the next one.
 #[derive(Default)]

@@ -78,19 +78,16 @@ fn set(slot: Slot, services: Option<Weak<HostServices>>) {
     }
 }
 
-/// While it lives, this thread's events are those of the slot's instance.
-pub(crate) struct Entered(Option<Slot>);
-
-impl Entered {
-    pub(crate) fn new(slot: Slot) -> Self {
-        Self(CURRENT.replace(Some(slot)))
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        CURRENT.set(self.0);
-    }
+/// Runs code that does not unwind, with this thread's events being those of the slot's instance.
+pub(crate) fn entered<T>(slot: Slot, code: impl FnOnce() -> T) -> T {
+    // Asked for once, since in a library each access to a thread-local is a call; and always there, since it has no
+    // destructor.
+    CURRENT.with(|current| {
+        let before = current.replace(Some(slot));
+        let ran = code();
+        current.set(before);
+        ran
+    })
 }
 
 /// What the last panic on this thread said and where it was, once.

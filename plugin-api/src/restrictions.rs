@@ -1,9 +1,12 @@
 //! [`TokenRestrictions`]: what a token may do, in Datasette's `_r` form.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::SerializeMap};
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+    ser::SerializeMap,
+};
 
 /// What a token may do: an allow-list of actions, for everything, for databases, for resources.
 ///
@@ -216,9 +219,20 @@ impl<'de> Deserialize<'de> for TokenRestrictions {
             #[serde(default)]
             r: BTreeMap<String, BTreeMap<String, Vec<String>>>,
         }
-        // A derived struct would also be read from a list; `_r` is an object and nothing else.
-        let written = Value::Object(Map::deserialize(deserializer)?);
-        let Written { a, d, r } = Written::deserialize(written).map_err(D::Error::custom)?;
+        /// A derived struct would also be read from a list; `_r` is an object and nothing else.
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Written;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
+                Written::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        let Written { a, d, r } = deserializer.deserialize_map(Object)?;
         Ok(Self { all: a, databases: d, resources: r })
     }
 }

@@ -38,6 +38,6 @@ pub use library::{replace_once, with_manifest};
 pub use oracle::Oracle;
 pub use python::Python;
 pub use run::{Run, run};
-pub use scratch::Scratch;
+pub use scratch::{Scratch, set_mode};
 pub use skip::{Skip, skipped};
-pub use wait::{PATIENCE, wait_until};
+pub use wait::{PATIENCE, joined, wait_until};

@@ -100,6 +100,11 @@ impl Scratch {
     /// The same with more keys in the entry, each a line of TOML.
     pub fn plugin_with(&mut self, name: &str, plugin: Plugin, keys: &str, settings: &str) -> &mut Self {
         let file = self.library(plugin);
+        self.plugin_of(&file, name, keys, settings)
+    }
+
+    /// The same for a library of the test's own.
+    pub fn plugin_of(&mut self, file: &Path, name: &str, keys: &str, settings: &str) -> &mut Self {
         let file = file.display();
         self.entry(&format!("[[plugin]]\nname = '{name}'\nfile = '{file}'\n{keys}\n[plugin.config]\n{settings}"))
     }
@@ -169,11 +174,16 @@ impl Scratch {
     }
 }
 
-/// Whatever the umask says.
+/// Sets a file's or folder's permissions, whatever the umask says.
+///
+/// # Panics
+///
+/// When that is not allowed.
 #[cfg(unix)]
-fn set_mode(path: &Path, mode: u32) {
+pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
+/// Windows has no such permissions.
 #[cfg(not(unix))]
-fn set_mode(_: &Path, _: u32) {}
+pub fn set_mode(_: &Path, _: u32) {}

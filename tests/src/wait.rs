@@ -1,7 +1,7 @@
 //! Waiting for a condition, never for luck.
 
 use std::{
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -24,4 +24,14 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
         // Only the interval between two looks.
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// What a thread answers, which it must within [`PATIENCE`].
+///
+/// # Panics
+///
+/// When it does not, or when the thread panicked.
+pub fn joined<T>(what: &str, thread: JoinHandle<T>) -> T {
+    wait_until(what, || thread.is_finished().then_some(()));
+    thread.join().unwrap()
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use token_host_tests::{Plugin, Scratch, with_manifest};
+use token_host_tests::{Plugin, Scratch, replace_once, set_mode, with_manifest};
 
 /// The name of a library on this platform.
 fn library(bare: &str) -> String {
@@ -58,14 +58,6 @@ impl Trial {
         assert!(line.contains("plugins.toml:9:1: plugin \"bad\": "), "{line}");
     }
 }
-
-#[cfg(unix)]
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-}
-
-#[cfg(not(unix))]
-fn set_mode(_: &Path, _: u32) {}
 
 fn hostile() -> Vec<u8> {
     fs::read(Plugin::Hostile.path()).unwrap()
@@ -182,6 +174,41 @@ fn a_plugin_whose_panics_would_end_the_host() {
     Trial::with(&bytes).refused_because("it is built with panic = \"abort\" and would end the host");
 }
 
+/// A library whose dynamic table has this entry, in place of one that the loader can do without.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn with_dynamic_entry(library: &[u8], tag: u64, value: u64) -> Vec<u8> {
+    const DT_FLAGS_1: u64 = 0x6fff_fffb;
+    const DF_1_NOW: u64 = 1;
+    let entry = |tag: u64, value: u64| [tag.to_ne_bytes(), value.to_ne_bytes()].concat();
+    replace_once(library, &entry(DT_FLAGS_1, DF_1_NOW), &entry(tag, value))
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[test]
+fn a_library_that_brings_in_others_from_elsewhere() {
+    // The values are offsets into the library's names, of which the first ones are those of functions.
+    for (tag, name) in [
+        (15, "DT_RPATH"),
+        (29, "DT_RUNPATH"),
+        (0x6fff_fefc, "DT_AUDIT"),
+        (0x6fff_fefb, "DT_DEPAUDIT"),
+        (0x7fff_ffff, "DT_FILTER"),
+        (0x7fff_fffd, "DT_AUXILIARY"),
+    ] {
+        let trial = Trial::with(&with_dynamic_entry(&hostile(), tag, 1));
+        trial.refused_because(&format!("it has {name}, which loads libraries that were not examined"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_library_that_needs_another_by_its_folder() {
+    for name in [b"\0./bc.so.6\0", b"\0/ibc.so.6\0", b"\0libc.so./\0"] {
+        let bytes = replace_once(&hostile(), b"\0libc.so.6\0", name.as_slice());
+        Trial::with(&bytes).refused_because("it has DT_NEEDED with a folder, which loads libraries that were not");
+    }
+}
+
 #[test]
 fn truncated_files_are_refused_wherever_they_end() {
     let bytes = hostile();
@@ -270,6 +297,32 @@ fn a_bad_file_in_the_folder_is_refused_and_not_skipped() {
 }
 
 #[test]
+fn a_dropped_in_file_whose_own_name_is_none() {
+    for (name, shown) in [
+        ("hos ile", "hos ile"),
+        ("hos\u{1b}ile", "hos\\u{1b}ile"),
+        ("hos\nile", "hos\\nile"),
+        ("../tile", "../tile"),
+        ("hosti\u{fc}", "hosti\u{fc}"),
+        ("", ""),
+    ] {
+        let mut scratch = Scratch::new();
+        scratch.host("drop_in = 'plugins.d'");
+        let bytes = with_manifest(&hostile(), "name=hostile", &format!("name={name}"));
+        scratch.file(Path::new("plugins.d").join(library("x")), bytes);
+        set_mode(&scratch.join("plugins.d"), 0o755);
+        for command in [vec!["check"], vec!["verify", "token"]] {
+            let run = scratch.run(&command);
+            assert_eq!(run.code(), 6, "{name:?}: {run}");
+            let said = format!("{}{}", run.stdout, run.stderr);
+            let rule = "expected 1 to 64 of the characters A-Z, a-z, 0-9, `_`, `.` and `-`";
+            assert!(said.contains(&format!("its manifest names it `{shown}`, {rule}")), "{name:?}: {said:?}");
+            assert!(!said.contains('\u{1b}'), "the terminal is not told anything: {said:?}");
+        }
+    }
+}
+
+#[test]
 fn the_same_name_twice_in_folder_and_entries() {
     let mut scratch = Scratch::new();
     scratch.host("drop_in = 'plugins.d'");
@@ -307,6 +360,17 @@ fn a_panic_at_registration_is_reported_with_its_place() {
     let checked = format!("{}", scratch.run(["check"]));
     let place = Path::new("hostile").join("src").join("lib.rs");
     assert!(checked.contains(place.to_str().unwrap()), "{checked}");
+}
+
+#[test]
+fn a_plugin_that_hashes_slowly_is_a_warning() {
+    let bytes = with_manifest(&hostile(), "static_sha_and_avx=false", "static_sha_and_avx=true");
+    let checked = Trial::with(&bytes).scratch.run(["check"]);
+    assert_eq!(checked.code(), 0, "{checked}");
+    let expected = "warning: plugin \"bad\": it was built with SHA and AVX instructions enabled statically";
+    assert!(format!("{checked}").contains(expected), "{checked}");
+    let checked = Trial::with(&hostile()).scratch.run(["check"]);
+    assert!(!format!("{checked}").contains("plugin \"bad\""), "{checked}");
 }
 
 #[test]

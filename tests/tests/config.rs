@@ -1,6 +1,6 @@
 //! Configurations that are not good: each finding names file, line, column, plugin and key.
 
-use token_host_tests::{Plugin, Run, SECRET, Scratch};
+use token_host_tests::{Plugin, Run, SECRET, Scratch, run, set_mode};
 
 /// What `check` says to this text as the whole configuration. Nothing else does anything with it either.
 fn refused(text: &str) -> (Scratch, String) {
@@ -61,6 +61,29 @@ fn a_wrong_value_in_a_plugins_settings() {
     assert!(said.contains("plugin \"x\": ") && said.contains("handlers[0].verify"), "{said}");
     assert!(said.contains("expected one of `accept`"), "{said}");
     assert!(!said.contains("perhaps"), "a value may be a secret: {said}");
+}
+
+/// The words are the author's, who did not think of the log.
+#[test]
+fn an_error_of_the_plugins_own_quotes_no_value() {
+    for (setting, value) in [
+        ("{ env = 'THE_URL' }", "postgres://u:hunter2@db/tokens"),
+        ("'postgres://u:hunter2@db/tokens'", ""),
+        ("{ file = 'the.url' }", ""),
+    ] {
+        let mut scratch = Scratch::new();
+        scratch.file("the.url", "postgres://u:hunter2@db/tokens");
+        // Another value, that is a part of the first.
+        scratch.plugin("x", Plugin::Hostile, &format!("quoted = {setting}\nextension = 'hunter2'"));
+        for command in [["check"].as_slice(), &["verify", "token"]] {
+            let run = run(scratch.command(command).env("THE_URL", value), b"");
+            assert_eq!(run.code(), 6, "{setting}: {run}");
+            let said = text(&run);
+            let expected = "plugins.toml:8:1: plugin \"x\": its configuration is not good: `quoted`: it was told to quote: [value]";
+            assert!(said.contains(expected), "{setting}: {said}");
+            assert!(!said.contains("hunter2") && !said.contains("postgres"), "{setting}: {said}");
+        }
+    }
 }
 
 #[test]
@@ -177,6 +200,48 @@ fn a_plugins_own_warning_is_passed_on() {
     scratch.plugin("x", Plugin::Hostile, "register = 'warn'");
     let said = text(&scratch.run(["check"]));
     assert!(said.contains("warning: plugin \"x\": it was told to warn"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_configuration_that_others_can_change_is_a_warning() {
+    let mut scratch = Scratch::new();
+    scratch.plugin("x", Plugin::Hostile, "handlers = [{ name = 'yes' }]");
+    for (mode, others_can) in [(0o666, true), (0o602, true), (0o644, false), (0o600, false)] {
+        set_mode(&scratch.config(), mode);
+        for command in [["check"].as_slice(), &["verify", "token"]] {
+            let run = scratch.run(command);
+            assert_eq!(run.code(), 0, "{mode:o}: {run}");
+            let said = if command == ["check"] { &run.stdout } else { &run.stderr };
+            let config = scratch.config();
+            let expected = format!(
+                "warning: others can change the configuration: {} can be changed by other users (mode 0{mode:o})",
+                config.display()
+            );
+            assert_eq!(said.contains(&expected), others_can, "{mode:o}: {run}");
+        }
+    }
+}
+
+#[test]
+fn an_extension_that_this_host_does_not_know_is_a_warning_and_nothing_else() {
+    let listed = |settings: &str| {
+        let mut scratch = Scratch::new();
+        scratch.plugin("x", Plugin::Hostile, &format!("handlers = [{{ name = 'yes' }}]\n{settings}"));
+        let verified = scratch.run(["verify", "--json", "token"]);
+        assert_eq!(verified.code(), 0, "{verified}");
+        let mut verified = verified.json();
+        // The time goes on in between.
+        verified["actor"]["now"].take();
+        let mut rows = scratch.run(["plugins", "--json"]).json();
+        rows[0]["file"].take();
+        (verified, rows, text(&scratch.run(["check"])))
+    };
+    let (with, without) = (listed("extension = 'test/1'"), listed(""));
+    assert_eq!((with.0, with.1), (without.0, without.1));
+    let warning = "warning: plugin \"x\": it offers \"test/1\", which this host does not know and will not use";
+    assert!(with.2.contains(warning), "{}", with.2);
+    assert!(!without.2.contains("warning"), "{}", without.2);
 }
 
 #[test]

@@ -139,6 +139,25 @@ fn a_life_of_no_seconds_is_no_life() {
 }
 
 #[test]
+fn a_token_that_no_handler_would_see_again_is_not_made() {
+    let mut scratch = handlers("handlers = [{ name = 'one' }]");
+    let bytes = host(&scratch).create_token_blocking(&CreateToken::new("root")).unwrap().token.len();
+    scratch.host(&format!("max_token_bytes = {bytes}"));
+    assert_eq!(scratch.run(["create", "root"]).code(), 0, "just as long as it may be");
+    let limit = bytes - 1;
+    scratch.host(&format!("max_token_bytes = {limit}"));
+    let refused = host(&scratch);
+    let mut events = refused.subscribe();
+    let error = refused.create_token_blocking(&CreateToken::new("root")).unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(events.try_next().is_none(), "nothing happened");
+    let created = scratch.run(["create", "root"]);
+    assert_eq!((created.code(), created.stdout.as_str()), (2, ""), "{created}");
+    let expected = format!("the token would be {bytes} bytes, longer than the {limit} that this host verifies");
+    assert!(created.stderr.contains(&expected) && error.to_string() == expected, "{created}");
+}
+
+#[test]
 fn a_handler_finds_a_generator_of_another_plugin() {
     let mut scratch =
         handlers("handlers = [{ name = 'one', create = 'generate', verify = 'validate', generator = 'coin' }]");

@@ -165,3 +165,40 @@ fn a_caller_who_goes_away_takes_his_call_with_him() {
     assert!(gone.is_err(), "the caller gave up");
     wait_for_drop(&scratch);
 }
+
+/// Four times sixteen threads are more than any one pool had, and four pollers more than this machine may have cores.
+#[test]
+fn plugins_that_are_stuck_with_all_their_threads_leave_others_theirs() {
+    let mut scratch = Scratch::new();
+    let (journal, stuck) = (scratch.journal(), ["s1", "s2", "s3", "s4"]);
+    for name in stuck {
+        let handler = |execution: &str| {
+            format!(
+                "{{ name = '{execution}', claims = ['{name}:{execution}'], execution = '{execution}', verify = 'block' }}"
+            )
+        };
+        let settings = format!("{}handlers = [{}, {}]", journal.setting(), handler("blocking"), handler("async"));
+        scratch.plugin_with(name, Plugin::Hostile, "deadline_ms = 60000\nmax_blocking_calls = 16", &settings);
+    }
+    let free = "handlers = [{ name = 'b', execution = 'blocking', claims = ['blocking'] }, \
+                { name = 'a', execution = 'async', claims = ['async'] }]";
+    scratch.plugin_with("free", Plugin::Hostile, "deadline_ms = 10000", free);
+    let host = host(&scratch);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    // One call more of each than there are threads for it.
+    let calls = stuck.iter().flat_map(|name| [("blocking", 17), ("async", 2)].map(|(kind, calls)| (name, kind, calls)));
+    for (name, kind, calls) in calls {
+        for _ in 0..calls {
+            let (host, token) = (host.clone(), format!("{name}:{kind}"));
+            runtime.spawn(async move { host.verify_token(&token).await.map(drop) });
+        }
+    }
+    wait_until("all threads are stuck", || {
+        let entries = journal.entries();
+        let stuck = entries.iter().filter(|entry| entry.what == "verify").count();
+        (stuck == 4 * (16 + 1)).then_some(())
+    });
+    for token in ["blocking", "async"].repeat(3) {
+        assert!(host.verify_token_blocking(token).unwrap().is_some(), "{token}");
+    }
+}

@@ -1,5 +1,10 @@
 //! Events: what sinks and subscribers learn of, and what a sink that fails can and cannot do.
 
+use std::{
+    future::Future,
+    task::{Context, Waker},
+};
+
 use serde_json::{Value, json};
 use token_host::{CreateToken, ErrorKind, EventKind, Host};
 use token_host_tests::{Plugin, Scratch, wait_until};
@@ -82,6 +87,32 @@ fn what_must_be_recorded_is_recorded_before_the_answer() {
     host(&scratch).create_token_blocking(&CreateToken::new("root")).unwrap();
     // Without waiting.
     assert_eq!(recorded(&scratch).len(), 1);
+}
+
+/// What is done is done, whoever still waits for it.
+#[test]
+fn what_must_be_recorded_is_recorded_although_the_caller_went_away() {
+    for execution in ["blocking", "async"] {
+        let mut scratch = Scratch::new();
+        let (journal, until) = (scratch.journal(), scratch.join("until"));
+        let handler = format!(
+            "handlers = [{{ name = 'slow', execution = '{execution}', create = 'slow', slow_until = '{}' }}]",
+            until.display()
+        );
+        let settings = format!("{}{handler}\nsinks = [{{ name = 'audit', required = true }}]", journal.setting());
+        scratch.plugin_with("x", Plugin::Hostile, "deadline_ms = 60000", &settings);
+        let host = host(&scratch);
+        let request = CreateToken::new("root");
+        let mut creating = Box::pin(host.create_token(&request));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(creating.as_mut().poll(&mut context).is_pending());
+        wait_until("it is being created", || journal.calls().contains(&"slow create".to_owned()).then_some(()));
+        assert!(creating.as_mut().poll(&mut context).is_pending(), "{execution}");
+        drop(creating);
+        std::fs::write(until, "").unwrap();
+        let events = wait_for(&scratch, 1);
+        assert_eq!((&events[0]["kind"], &events[0]["actor_id"]), (&json!("token_created"), &json!("root")));
+    }
 }
 
 #[test]

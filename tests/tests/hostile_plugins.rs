@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use token_host::{CreateToken, ErrorKind, Host};
-use token_host_tests::{Plugin, Scratch};
+use token_host_tests::{Plugin, Scratch, run};
 
 #[test]
 fn panics_come_out_as_errors_in_every_execution() {
@@ -72,7 +72,7 @@ fn panics_in_drop_are_survived_by_a_reload() {
     scratch.no_entries().plugin("y", Plugin::Hostile, "handlers = [{ name = 'other' }]");
     host.reload().unwrap();
     let actor = host.verify_token_blocking("token").unwrap().unwrap();
-    assert_eq!(actor.claims()["handler"], "other");
+    assert_eq!(json!(actor)["handler"], "other");
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn two_instances_of_one_library_have_their_own_state() {
     let host = Host::from_file(scratch.config()).unwrap();
     let calls = |token: &str| {
         let actor = host.verify_token_blocking(token).unwrap().unwrap();
-        assert_eq!(actor.claims()["plugin"], token, "each knows its own name");
-        actor.claims()["calls"].clone()
+        assert_eq!(json!(actor)["plugin"], token, "each knows its own name");
+        json!(actor)["calls"].clone()
     };
     assert_eq!([calls("one"), calls("one"), calls("two"), calls("one")], [json!(0), json!(1), json!(0), json!(2)]);
 }
@@ -121,4 +121,66 @@ fn many_threads_at_once() {
             });
         }
     });
+}
+
+/// No part of it is a part of a path or of a message, and a cut is in the middle of its first letter that is not ASCII.
+const TOKEN: &str = "Zq7Xw3Kv9PtÄmG5sYhR2bNfLdCj8üvB4kJ6rT";
+
+#[test]
+fn a_panic_that_quotes_the_token_is_told_by_its_place_alone() {
+    let handler = |execution: &str, deed: &str| {
+        let settings = format!("handlers = [{{ name = 'h', execution = '{execution}', verify = '{deed}' }}]");
+        (settings, "deed.rs:")
+    };
+    let wrapper = |when: &str| {
+        let settings =
+            format!("handlers = [{{ name = 'h' }}]\nwrappers = [{{ name = 'w', {when} = 'panic_quoting' }}]");
+        (settings, "wrapper.rs:")
+    };
+    let handlers = ["inline", "blocking", "async"]
+        .into_iter()
+        .flat_map(|execution| ["panic_quoting", "panic_cutting"].map(|deed| handler(execution, deed)));
+    for (settings, place) in handlers.chain(["before", "after"].map(wrapper)) {
+        let mut scratch = Scratch::new();
+        scratch.plugin("x", Plugin::Hostile, &settings);
+        let host = Host::from_file(scratch.config()).unwrap();
+        let error = host.verify_token_blocking(TOKEN).unwrap_err();
+        let mut said = vec![error.to_string(), format!("{error:?}")];
+        for arguments in
+            [vec!["verify", TOKEN], vec!["explain", TOKEN], vec!["explain", "--json", TOKEN], vec!["verify", "-"]]
+        {
+            let mut command = scratch.command(arguments);
+            said.push(run(command.env("TOKEN_HOST_LOG", "trace"), TOKEN.as_bytes()).to_string());
+        }
+        for said in said {
+            let is_told = |piece: &[u8]| said.as_bytes().windows(piece.len()).any(|part| part == piece);
+            assert!(!TOKEN.as_bytes().windows(8).any(is_told), "{settings}: {said}");
+            assert!(said.contains(place), "{settings}: the place is told: {said}");
+        }
+        let short = host.verify_token_blocking("ÄÖq").unwrap_err().to_string();
+        assert!(!short.contains("ÄÖq") && short.contains(place), "{settings}: {short}");
+    }
+}
+
+/// What was half registered is dropped while the panic is on its way; two panics at once would end the process.
+#[test]
+fn a_panic_while_it_is_asked_for_its_name_and_one_when_it_is_dropped() {
+    let bad = "naming = 'panic', drop = 'panic'";
+    let handlers = ["inline", "blocking", "async"]
+        .map(|execution| format!("handlers = [{{ name = 'h', execution = '{execution}', {bad} }}]"));
+    let others = [
+        format!("wrappers = [{{ name = 'w', {bad} }}]"),
+        format!("sinks = [{{ name = 's', {bad} }}]"),
+        format!("generators = [{{ id = 'g', {bad} }}]"),
+    ];
+    for settings in handlers.into_iter().chain(others) {
+        let mut scratch = Scratch::new();
+        scratch.plugin("x", Plugin::Hostile, &settings);
+        for command in [vec!["check"], vec!["verify", "token"]] {
+            let run = scratch.run(&command);
+            assert_eq!(run.code(), 6, "{settings}: {run}");
+            let message = "plugin \"x\": it could not be made: panicked: it was told to panic when asked for its name";
+            assert!(format!("{run}").contains(message), "{settings}: {run}");
+        }
+    }
 }

@@ -15,5 +15,7 @@ mod logs;
 mod order;
 mod other_compiler;
 mod reload;
+mod signed;
+mod stores;
 mod verify;
 mod wrappers;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use token_host::order::{Registration, call_order};
-use token_host_tests::{Plugin, Python, Scratch, repository, run, skipped};
+use token_host_tests::{Plugin, Python, Scratch, repository, run, skipped, with_manifest};
 
 /// A case of `data/pluggy-orders.json`: registrations, and the order in which pluggy called them.
 struct Case {
@@ -136,6 +136,54 @@ fn flags_in_the_configuration_move_a_plugin() {
     assert!(reason("d").contains("trylast from config"), "{}", reason("d"));
     assert!(reason("c").contains("registered 3rd"), "{}", reason("c"));
     assert!(rows.as_array().unwrap().iter().all(|row| row["wrapper"] == (row["kind"] == "wrapper")), "{rows}");
+}
+
+#[test]
+fn the_configuration_overrides_what_the_plugin_asks_for() {
+    for (asks, keys, order, reason) in [
+        ("", "", ["c", "x", "a"], "registered 2nd"),
+        ("tryfirst", "", ["x", "c", "a"], "registered 2nd; tryfirst declared by the plugin"),
+        ("trylast", "", ["c", "a", "x"], "registered 2nd; trylast declared by the plugin"),
+        (
+            "tryfirst",
+            "trylast = true",
+            ["c", "a", "x"],
+            "registered 2nd; tryfirst declared by the plugin, overridden in config; trylast from config",
+        ),
+        (
+            "trylast",
+            "tryfirst = true",
+            ["x", "c", "a"],
+            "registered 2nd; tryfirst from config; trylast declared by the plugin, overridden in config",
+        ),
+        (
+            "tryfirst",
+            "tryfirst = false",
+            ["c", "x", "a"],
+            "registered 2nd; tryfirst declared by the plugin, overridden in config",
+        ),
+        (
+            "trylast",
+            "trylast = false",
+            ["c", "x", "a"],
+            "registered 2nd; trylast declared by the plugin, overridden in config",
+        ),
+    ] {
+        let mut scratch = Scratch::new();
+        let mut library = std::fs::read(Plugin::Hostile.path()).unwrap();
+        if !asks.is_empty() {
+            library = with_manifest(&library, &format!("{asks}=false"), &format!("{asks}=true"));
+        }
+        let library = scratch.file("asks.so", library);
+        scratch.plugin("a", Plugin::Hostile, &handler("a"));
+        scratch.plugin_of(&library, "x", keys, &handler("x"));
+        scratch.plugin("c", Plugin::Hostile, &handler("c"));
+        assert_eq!(listed(&scratch), order.map(|name| format!("{name} (handler)")), "{asks}, but {keys}");
+        let rows = scratch.run(["plugins", "--json"]).json();
+        let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "x").unwrap();
+        let flags = json!({ "name": "x", "tryfirst": order[0] == "x", "trylast": order[2] == "x", "wrapper": false });
+        assert_eq!((only_the_order(row), &row["reason"]), (flags, &json!(reason)), "{asks}, but {keys}");
+    }
 }
 
 #[test]

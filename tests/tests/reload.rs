@@ -1,10 +1,10 @@
 //! Generations: a reload builds, then swaps, and keeps what has not changed.
 
-use std::{fs, thread};
+use std::{fs, path::PathBuf, thread};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use token_host::{ErrorKind, Host};
-use token_host_tests::{Plugin, Scratch, wait_until};
+use token_host_tests::{Plugin, Scratch, joined, wait_until};
 
 fn host(scratch: &Scratch) -> Host {
     Host::from_file(scratch.config()).unwrap()
@@ -12,7 +12,7 @@ fn host(scratch: &Scratch) -> Host {
 
 /// A claim of the actor that this token stands for.
 fn claim(host: &Host, token: &str, name: &str) -> Value {
-    host.verify_token_blocking(token).unwrap().unwrap().claims()[name].clone()
+    json!(host.verify_token_blocking(token).unwrap().unwrap())[name].clone()
 }
 
 /// How often the plugin of this name was made.
@@ -135,6 +135,57 @@ fn calls_in_flight_finish_on_the_old_generation() {
         assert!(!in_flight.is_finished());
         assert_eq!(in_flight.join().unwrap(), "slow", "the old one finishes");
     });
+}
+
+/// Whoever lets go of a plugin last is in the middle of something else: it is stopped on a thread of its own.
+#[test]
+fn a_plugin_that_takes_its_time_to_stop_delays_neither_calls_nor_reloads() {
+    for execution in ["inline", "blocking", "async"] {
+        let mut scratch = Scratch::new();
+        let (journal, answer) = (scratch.journal(), scratch.join("answer"));
+        let mut configure = |name: &str, more: &str| {
+            let stop = scratch.join(name);
+            let drop = format!("execution = '{execution}', drop = {{ wait_for = '{}' }}", stop.display());
+            let settings = format!("{}handlers = [{{ name = '{name}', {drop} {more} }}]", journal.setting());
+            scratch.no_entries().plugin_with(name, Plugin::Hostile, "deadline_ms = 60000", &settings);
+            stop
+        };
+        let until = format!(", verify = 'slow', slow_until = '{}'", answer.display());
+        let mut stops = vec![configure("first", &until)];
+        let host = Host::from_file(answer.with_file_name("plugins.toml")).unwrap();
+        let reload = |host: &Host| {
+            let host = host.clone();
+            joined("the reload", thread::spawn(move || host.reload().unwrap()));
+        };
+        let begun = |stop: &PathBuf| {
+            wait_until("it is being dropped", || stop.with_extension("begun").exists().then_some(()));
+        };
+
+        let in_flight = {
+            let host = host.clone();
+            thread::spawn(move || claim(&host, "token", "handler"))
+        };
+        wait_until("the call is in flight", || journal.calls().contains(&"first verify".to_owned()).then_some(()));
+        stops.push(configure("second", ""));
+        reload(&host);
+        fs::write(&answer, "").unwrap();
+        assert_eq!(joined("the call in flight, whose end is the plugin's", in_flight), "first", "{execution}");
+        begun(&stops[0]);
+
+        stops.push(configure("third", ""));
+        reload(&host);
+        begun(&stops[1]);
+        assert_eq!(claim(&host, "token", "handler"), "third", "{execution}");
+
+        let ending = thread::spawn(move || drop(host));
+        begun(&stops[2]);
+        for stop in &stops {
+            fs::write(stop, "").unwrap();
+        }
+        joined("the host's end", ending);
+        let stopped = stops.iter().all(|stop| stop.with_extension("over").exists());
+        assert!(stopped, "{execution}: the host waited for all of them, those of earlier generations included");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Verifying tokens: the one table that everything follows, from the library to the exit code.
 
+use std::thread;
+
 use serde_json::{Value, json};
-use token_host::{Clock, ErrorKind, Host, ReasonKind, RequestContext, Verdict};
-use token_host_tests::{Plugin, Scratch};
+use token_host::{Clock, CreateToken, ErrorKind, Host, ReasonKind, RequestContext, Verdict};
+use token_host_tests::{Plugin, Scratch, joined};
 
 fn handlers(settings: &str) -> Scratch {
     let mut scratch = Scratch::new();
@@ -70,6 +72,31 @@ fn a_handler_that_cannot_tell() {
         assert!(verified.stderr.contains(message) && verified.stderr.contains("plugin \"hostile\""), "{verified}");
         let error = host(&scratch).verify_token_blocking(token).unwrap_err();
         assert_eq!((error.kind(), error.plugin()), (&ErrorKind::Plugin, Some("hostile")));
+    }
+}
+
+/// Where a creation's error is the caller's own fault, a verification's is not: nobody said "no".
+#[test]
+fn an_error_of_any_kind_tells_nothing_about_the_token() {
+    for wrappers in ["", "wrappers = [{ name = 'outer' }]"] {
+        let scratch = handlers(&format!("handlers = [{{ name = 'told', verify = 'as_told' }}]\n{wrappers}"));
+        let host = host(&scratch);
+        for (token, message) in [
+            ("t:not_found", "client not found"),
+            ("t:invalid_argument", "it was told that this is no argument"),
+            ("t:unsupported", " is not supported by "),
+            ("t:disabled", "hostile tokens are not enabled"),
+        ] {
+            let error = host.verify_token_blocking(token).unwrap_err();
+            assert_eq!((error.kind(), error.plugin()), (&ErrorKind::Plugin, Some("hostile")), "{token}: {error}");
+            let verified = scratch.run(["verify", token]);
+            assert_eq!((verified.code(), verified.stdout.as_str()), (5, ""), "{token}: {verified}");
+            let answer = &scratch.feed(["verify", "-"], token.as_bytes()).json_lines()[0];
+            assert_eq!((&answer["status"], &answer["plugin"]), (&json!("error"), &json!("hostile")), "{answer}");
+            for said in [&error.to_string(), &verified.stderr, answer["reason"].as_str().unwrap()] {
+                assert!(said.contains("plugin \"hostile\" cannot tell: ") && said.contains(message), "{said}");
+            }
+        }
     }
 }
 
@@ -253,7 +280,7 @@ fn a_call_knows_its_plugin_its_time_and_where_it_came_from() {
     for token in ["inline", "blocking", "async"] {
         let verified = host.verify_blocking(token, &context);
         let Ok(Verdict::Accepted(actor)) = verified.verdict else { panic!("{verified:?}") };
-        let claims = actor.claims();
+        let claims = json!(actor);
         assert_eq!(
             (&claims["handler"], &claims["plugin"], &claims["now"]),
             (&json!(token), &json!("hostile"), &json!(1_234))
@@ -285,4 +312,31 @@ fn the_blocking_twins_work_inside_and_outside_of_a_runtime() {
             assert!(host.verify_token(token).await.unwrap().is_some(), "{token}");
         }
     });
+}
+
+/// A task has a budget of polls, which only its own scheduler refills: many more calls than it are answered, too.
+#[test]
+fn many_calls_in_a_row_in_one_task_are_all_answered() {
+    let scratch = handlers(
+        "handlers = [{ name = 'blocking', claims = ['b'], execution = 'blocking' }, \
+         { name = 'async', claims = ['a'], execution = 'async' }]",
+    );
+    let host = host(&scratch);
+    let runtimes = [
+        ("current-thread", tokio::runtime::Builder::new_current_thread().build().unwrap()),
+        ("multi-thread", tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap()),
+    ];
+    for (name, runtime) in runtimes {
+        let host = host.clone();
+        let task = async move {
+            for call in 0..300 {
+                for token in ["a", "b"] {
+                    assert!(host.verify_token_blocking(token).unwrap().is_some(), "{name}: call {call}");
+                }
+                assert!(host.create_token_blocking(&CreateToken::new("root")).is_ok(), "{name}: call {call}");
+            }
+        };
+        let task = thread::spawn(move || runtime.block_on(runtime.spawn(task)));
+        joined(name, task).unwrap();
+    }
 }

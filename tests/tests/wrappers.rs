@@ -1,7 +1,7 @@
 //! Wrappers: around every create and verify, set up in call order, torn down in reverse, as in pluggy 1.7.
 
 use serde_json::{Value, json};
-use token_host::{CreateToken, ErrorKind, Host};
+use token_host::{CreateToken, ErrorKind, EventKind, Host, RequestContext, Verdict};
 use token_host_tests::{Plugin, Scratch};
 
 /// A handler that does as told inside of these wrappers, the outermost first.
@@ -36,7 +36,7 @@ fn set_up_in_call_order_and_torn_down_in_reverse() {
     let scratch = wrapped(TWO);
     let host = host(&scratch);
     let actor = host.verify_token_blocking("x:accept").unwrap().unwrap();
-    assert_eq!(actor.claims()["wrappers"], json!(["inner", "outer"]));
+    assert_eq!(json!(actor)["wrappers"], json!(["inner", "outer"]));
     let verify =
         ["outer before_verify", "inner before_verify", "told verify", "inner after_verify", "outer after_verify"];
     assert_eq!(calls(&scratch), verify);
@@ -59,7 +59,7 @@ fn wrappers_of_several_plugins_follow_the_order_law() {
         scratch.plugin_with(name, Plugin::Hostile, keys, &format!("{journal}wrappers = [{{ name = '{name}' }}]"));
     }
     let actor = host(&scratch).verify_token_blocking("token").unwrap().unwrap();
-    assert_eq!(actor.claims()["wrappers"], json!(["b", "c", "d", "a", "e"]), "the innermost signs first");
+    assert_eq!(json!(actor)["wrappers"], json!(["b", "c", "d", "a", "e"]), "the innermost signs first");
 }
 
 #[test]
@@ -103,6 +103,29 @@ fn a_wrapper_may_reject_before_any_handler_is_asked() {
     assert_eq!(calls(&scratch), ["guard before_verify"]);
     let verified = scratch.run(["verify", "x:accept"]);
     assert_eq!(verified.code(), 1, "{verified}");
+}
+
+/// It is an answer and no failure, as if a handler had given it.
+#[test]
+fn what_a_wrapper_rejects_is_a_rejection_everywhere() {
+    let (before, after) = ("{ name = 'guard', before = 'reject' }", "{ name = 'guard', after = 'reject' }");
+    let behind = |guard: &str| format!("{{ name = 'outer' }}, {guard}");
+    for wrappers in [before, after, &behind(before), &behind(after)] {
+        let scratch = wrapped(wrappers);
+        let host = host(&scratch);
+        let mut events = host.subscribe();
+        let verified = host.verify_blocking("x:fail", &RequestContext::default());
+        let Ok(Verdict::Rejected(reason)) = verified.verdict else { panic!("{wrappers}: {verified:?}") };
+        let message = reason.message();
+        assert!(message.contains("was told to reject"), "{wrappers}: {message}");
+        assert_eq!(message.ends_with("|outer"), wrappers.contains("outer"), "{wrappers}: {message}");
+        let event = events.try_next().unwrap();
+        assert_eq!((event.kind, event.reason.as_deref()), (EventKind::TokenRejected, Some(message)), "{wrappers}");
+        let answer = &scratch.feed(["verify", "-"], b"x:fail\n").json_lines()[0];
+        assert_eq!((&answer["status"], &answer["reason"]), (&json!("rejected"), &json!(message)), "{wrappers}");
+        assert_eq!(scratch.run(["explain", "--json", "x:fail"]).json()["status"], "rejected", "{wrappers}");
+        assert_eq!(scratch.run(["verify", "x:fail"]).code(), 1, "{wrappers}");
+    }
 }
 
 #[test]

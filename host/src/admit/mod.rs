@@ -27,6 +27,7 @@ mod seal;
 mod fixture;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use token_plugin_api::abi::manifest::Manifest;
@@ -77,7 +78,7 @@ pub fn examine(path: &Path, pin: Option<&[u8; 32]>, policy: &Policy) -> Result<E
             return Err(RefusalReason::Sha256Mismatch { expected: hexadecimal(pin), found: hexadecimal(&sha256) });
         }
         let manifest = image::check(&bytes)?;
-        Ok(Examined { path: path.to_owned(), bytes, sha256, manifest })
+        Ok(Examined { path: path.to_owned(), bytes: bytes.into(), sha256, manifest })
     };
     examined().map_err(|reason| Refusal::new(path, reason))
 }
@@ -86,7 +87,8 @@ pub fn examine(path: &Path, pin: Option<&[u8; 32]>, policy: &Policy) -> Result<E
 #[derive(Clone)]
 pub struct Examined {
     path: PathBuf,
-    bytes: Vec<u8>,
+    /// Shared, since several entries may name one file.
+    bytes: Arc<[u8]>,
     sha256: [u8; 32],
     manifest: Manifest,
 }

@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
-use abi_stable::std_types::{RCowStr, ROption, RResult, RStr, RString};
+use abi_stable::std_types::{RBox, RCowStr, ROption, RResult, RStr, RString};
 use serde_json::{Map, Value, error::Category};
 
-use super::v1::{ActorV1, CreateV1, CreatedV1, DetailsV1, ErrorV1, ReasonV1, VerdictV1};
+use super::v1::{ActorMoreV1, ActorV1, CreateV1, CreatedV1, DetailsV1, ErrorPartsV1, ErrorV1, ReasonV1, VerdictV1};
 use crate::{
     Actor, CreateToken, CreatedToken, PluginError, PluginErrorKind, Reason, ReasonKind, Result, TokenDetails, Verdict,
 };
@@ -44,26 +44,31 @@ pub fn verdict_from_v1(verdict: VerdictV1) -> Result<Verdict> {
 }
 
 fn actor_to_v1(actor: Actor) -> Result<ActorV1> {
-    let restrictions = actor.restrictions().map(serde_json::to_string).transpose();
-    let claims = actor.claims_object().map(serde_json::to_string).transpose();
-    Ok(ActorV1 {
-        id: actor.id.into(),
-        token: cow_to_v1(actor.token),
-        token_expires: actor.token_expires.into(),
-        restrictions: restrictions.map_err(PluginError::failed)?.map(RString::from).into(),
-        claims: claims.map_err(PluginError::failed)?.map(RString::from).into(),
-        details: DetailsV1::RNone,
-    })
+    let more = match (actor.restrictions(), actor.claims_object()) {
+        (None, None) => ROption::RNone,
+        (restrictions, claims) => {
+            let restrictions = restrictions.map(serde_json::to_string).transpose().map_err(PluginError::failed)?;
+            let claims = claims.map(serde_json::to_string).transpose().map_err(PluginError::failed)?;
+            ROption::RSome(RBox::new(ActorMoreV1 {
+                restrictions: restrictions.map(RString::from).into(),
+                claims: claims.map(RString::from).into(),
+                details: DetailsV1::RNone,
+            }))
+        }
+    };
+    Ok(ActorV1 { id: actor.id.into(), token: cow_to_v1(actor.token), token_expires: actor.token_expires.into(), more })
 }
 
 fn actor_from_v1(actor: ActorV1) -> Result<Actor> {
     let mut read = Actor::new(actor.id.as_str(), cow_from_v1(actor.token));
     read.token_expires = actor.token_expires.into_option();
-    if let ROption::RSome(text) = actor.restrictions {
+    let ROption::RSome(more) = actor.more else { return Ok(read) };
+    let ActorMoreV1 { restrictions, claims, .. } = RBox::into_inner(more);
+    if let ROption::RSome(text) = restrictions {
         let restrictions = serde_json::from_str(&text);
         read = read.restricted_to(restrictions.map_err(|error| unreadable("the actor's restrictions", &error))?);
     }
-    if let ROption::RSome(text) = actor.claims {
+    if let ROption::RSome(text) = claims {
         let claims: Map<String, Value> =
             serde_json::from_str(&text).map_err(|error| unreadable("the actor's claims", &error))?;
         // By way of `claim`, which keeps an actor's own keys from being claimed.
@@ -218,11 +223,13 @@ pub fn error_to_v1(error: PluginError) -> ErrorV1 {
         PluginErrorKind::Cancelled => (10, message, None),
     };
     let subject = subject.map(RString::from).into();
-    ErrorV1 { kind, message: cow_to_v1(message), subject, details: DetailsV1::RNone }
+    let parts = ErrorPartsV1 { kind, message: cow_to_v1(message), subject, details: DetailsV1::RNone };
+    ErrorV1 { parts: RBox::new(parts) }
 }
 
 /// An error that came across.
 pub fn error_from_v1(error: ErrorV1) -> PluginError {
+    let error = RBox::into_inner(error.parts);
     let message = cow_from_v1(error.message);
     let subject = || error.subject.as_ref().map_or_else(String::new, |subject| subject.as_str().to_owned());
     let kind = match error.kind {

@@ -19,10 +19,11 @@ use crate::{PluginError, PluginErrorKind, Result, bridge};
 
 /// Runs author code: a panic comes out as an error with its message and, where known, its place.
 pub(super) fn fenced<T>(services: &HostServices, code: impl FnOnce() -> Result<T>) -> Result<T> {
-    let _entered = bridge::Entered::new(services.log_slot());
-    // Author code that panics may leave its own state torn; what is torn stays inside its instance.
-    catch_unwind(AssertUnwindSafe(code))
-        .unwrap_or_else(|payload| Err(PluginError::new(PluginErrorKind::Panicked, describe(payload))))
+    bridge::entered(services.log_slot(), || {
+        // Author code that panics may leave its own state torn; what is torn stays inside its instance.
+        catch_unwind(AssertUnwindSafe(code))
+            .unwrap_or_else(|payload| Err(PluginError::new(PluginErrorKind::Panicked, describe(payload))))
+    })
 }
 
 fn describe(payload: Box<dyn Any + Send>) -> String {

@@ -269,6 +269,13 @@ pub struct ActorV1 {
     pub token: RCowStr<'static>,
     /// Unix seconds.
     pub token_expires: ROption<u64>,
+    /// What most actors do not have: kept apart, so that a verdict is small.
+    pub more: ROption<RBox<ActorMoreV1>>,
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct ActorMoreV1 {
     /// `_r` as JSON; none: unrestricted.
     pub restrictions: ROption<RString>,
     /// A JSON object of what the token itself says.
@@ -288,6 +295,12 @@ pub struct ReasonV1 {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct ErrorV1 {
+    pub parts: RBox<ErrorPartsV1>,
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct ErrorPartsV1 {
     /// A number of [`convert`](super::convert); one that is not known means "failed".
     pub kind: u8,
     pub message: RCowStr<'static>,

@@ -56,6 +56,9 @@ impl<'a> Payload<'a> {
     ///
     /// What is wrong with the payload, without quoting it.
     pub(crate) fn from_json(json: &'a [u8]) -> Result<Self, &'static str> {
+        if let Some(usual) = Usual::read(json) {
+            return Ok(usual);
+        }
         let json = str::from_utf8(json).map_err(|_| "payload is not UTF-8")?;
         let fields: Fields<'a> = serde_json::from_str(json).map_err(|error| match error.classify() {
             // The one thing that reading `Fields` minds about a text which is JSON.
@@ -89,6 +92,31 @@ impl<'a> Payload<'a> {
 fn write<T: Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) {
     #[expect(clippy::expect_used, reason = "a vector takes every byte, and strings and integers are always JSON")]
     serde_json::to_writer(json, value).expect("a string or an integer can be written");
+}
+
+/// A payload as most are: no restrictions, no escapes. What is read so would be read the same below, a third slower;
+/// whatever is the least unusual is left to that.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Usual<'a> {
+    a: &'a str,
+    t: u64,
+    #[serde(default, deserialize_with = "present")]
+    d: Option<u64>,
+}
+
+impl<'a> Usual<'a> {
+    fn read(json: &'a [u8]) -> Option<Payload<'a>> {
+        // A derived `Deserialize` would take an array, too.
+        let Self { a, t, d } = json.starts_with(b"{").then(|| serde_json::from_slice(json).ok())??;
+        let in_bounds = t <= MAX_SECONDS && d.is_none_or(|d| d <= MAX_SECONDS);
+        in_bounds.then_some(Payload { actor_id: Cow::Borrowed(a), created: t, duration: d, restrictions: None })
+    }
+}
+
+/// Not `null`, which a derived `Option` takes for absence.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(value).map(Some)
 }
 
 /// The payload's values. A derived `Deserialize` would take an array for an object, too, and tell its errors apart by

@@ -20,14 +20,22 @@ pub(crate) enum VerifyDeed {
     Fail,
     /// An error that the host counts as a rejection.
     TokenInvalid,
+    InvalidArgument,
+    Disabled,
+    NotFound,
+    Unsupported,
     Panic,
     PanicWithBomb,
+    /// With a message that holds the token.
+    PanicQuoting,
+    /// Cuts the token in the middle of its first character that is not ASCII.
+    PanicCutting,
     PanicInThread,
     /// Never answers; an async handler holds no thread meanwhile.
     Hang,
     /// Never answers, and never gives its thread back.
     Block,
-    /// Accepts after `slow_ms`.
+    /// Accepts after `slow_ms`, once the file `slow_until` is there.
     Slow,
     /// Logs at every level, then accepts.
     Log,
@@ -75,8 +83,14 @@ impl VerifyDeed {
             Self::Expired => return Ok(Verdict::Rejected(Reason::expired())),
             Self::Fail => return Err(PluginError::failed("it was told to fail")),
             Self::TokenInvalid => return Err(token_invalid()),
+            Self::InvalidArgument => return Err(invalid_argument()),
+            Self::Disabled => return Err(disabled()),
+            Self::NotFound => return Err(PluginError::not_found("client")),
+            Self::Unsupported => return Err(PluginError::unsupported("verify_token")),
             Self::Panic => panic!("it was told to panic"),
             Self::PanicWithBomb => fuse::panic_with_bomb(),
+            Self::PanicQuoting => panic!("it was told to panic at {token}"),
+            Self::PanicCutting => return Err(PluginError::failed(cut(token))),
             Self::AsTold => return Err(PluginError::invalid_argument("it was told to do as told")),
             Self::Validate => {
                 let generator = generator(call, &handler.generator)?;
@@ -115,10 +129,8 @@ impl CreateDeed {
             Self::Fail => return Err(PluginError::failed("it was told to fail")),
             Self::Panic => panic!("it was told to panic"),
             Self::PanicWithBomb => fuse::panic_with_bomb(),
-            Self::InvalidArgument => return Err(PluginError::invalid_argument("it was told that this is no argument")),
-            Self::Disabled => {
-                return Err(PluginError::new(PluginErrorKind::Disabled, "hostile tokens are not enabled"));
-            }
+            Self::InvalidArgument => return Err(invalid_argument()),
+            Self::Disabled => return Err(disabled()),
             Self::MissingTokenInfo => return Err(PluginError::missing_token_info("seed")),
             Self::TokenGeneration => {
                 return Err(PluginError::new(PluginErrorKind::TokenGeneration, "no unique token after 20 attempts"));
@@ -153,6 +165,20 @@ fn told<D: for<'de> Deserialize<'de>>(by: &str) -> Result<D> {
 
 fn generator(call: &Call<'_>, id: &str) -> Result<impl TokenGenerator + use<>> {
     call.host().token_generator(id).ok_or_else(|| PluginError::not_found("token generator"))
+}
+
+/// Panics: that is no place to cut.
+fn cut(token: &str) -> &str {
+    let place = token.find(|character: char| !character.is_ascii()).unwrap_or(token.len());
+    &token[..place + 1]
+}
+
+fn invalid_argument() -> PluginError {
+    PluginError::invalid_argument("it was told that this is no argument")
+}
+
+fn disabled() -> PluginError {
+    PluginError::new(PluginErrorKind::Disabled, "hostile tokens are not enabled")
 }
 
 fn token_invalid() -> PluginError {

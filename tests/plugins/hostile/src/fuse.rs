@@ -1,19 +1,37 @@
-//! Panics where nobody expects them: in `Drop`, and in the `Drop` of a panic's payload.
+//! `Drop` as nobody expects it: it panics, even that of a panic's payload, or takes its time.
 
-use std::panic::panic_any;
+use std::{fs, panic::panic_any, path::Path, thread, time::Duration};
 
 use crate::settings;
 
-/// Something that panics when it is dropped, if it was told so.
+/// Something that panics or waits when it is dropped, if it was told so.
 pub(crate) struct Fuse(pub(crate) settings::Drop);
 
 impl Drop for Fuse {
     fn drop(&mut self) {
-        match self.0 {
+        match &self.0 {
             settings::Drop::Ok => {}
             settings::Drop::Panic => panic!("it was told to panic when dropped"),
+            settings::Drop::WaitFor(path) => {
+                say(&path.with_extension("begun"));
+                wait_for(path);
+                say(&path.with_extension("over"));
+            }
         }
     }
+}
+
+/// Waits until there is a file at this path.
+pub(crate) fn wait_for(path: &Path) {
+    while !path.exists() {
+        // Only the interval between two looks.
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The test waits for the file; that it is not there is seen there, too.
+fn say(path: &Path) {
+    let _ = fs::write(path, "");
 }
 
 /// Panics with a payload that panics when it is dropped.

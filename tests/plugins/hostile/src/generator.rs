@@ -15,7 +15,7 @@ pub(crate) struct Generator {
 
 impl Generator {
     pub(crate) fn new(settings: GeneratorSettings) -> Self {
-        let fuse = Fuse(settings.drop);
+        let fuse = Fuse(settings.drop.clone());
         Self { settings, _fuse: fuse }
     }
 
@@ -30,7 +30,7 @@ impl Generator {
 
 impl TokenGenerator for Generator {
     fn id(&self) -> &str {
-        &self.settings.id
+        self.settings.naming.of(&self.settings.id)
     }
 
     fn create_token(&self, token_info: &Map<String, Value>) -> Result<String> {

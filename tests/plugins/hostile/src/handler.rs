@@ -7,20 +7,23 @@ use std::{
 };
 
 use token_plugin_api::{
-    AsyncTokenHandler, Call, Claims, CreateToken, CreatedToken, Result, TokenHandler, Verdict, runtime,
+    AsyncTokenHandler, Call, Claims, CreateToken, CreatedToken, InvalidateTokens, InvalidatedTokens, Result,
+    TokenFilter, TokenHandler, TokenPage, TokenRecord, TokenSelector, UpdateToken, Verdict, runtime,
 };
 
 use crate::{
     deed::{CreateDeed, VerifyDeed},
-    fuse::Fuse,
+    fuse::{Fuse, wait_for},
     journal::Journal,
     settings::HandlerSettings,
+    store::Store,
 };
 
 /// What both kinds of handler have.
 pub(crate) struct Handler {
     settings: HandlerSettings,
     journal: Journal,
+    store: Store,
     /// How often it was asked to verify: state that a reload may or may not keep.
     calls: AtomicU64,
     _fuse: Fuse,
@@ -28,8 +31,12 @@ pub(crate) struct Handler {
 
 impl Handler {
     pub(crate) fn new(settings: HandlerSettings, journal: Journal) -> Self {
-        let fuse = Fuse(settings.drop);
-        Self { settings, journal, calls: AtomicU64::new(0), _fuse: fuse }
+        let (fuse, store) = (Fuse(settings.drop.clone()), Store::new(&settings.store));
+        Self { settings, journal, store, calls: AtomicU64::new(0), _fuse: fuse }
+    }
+
+    fn name(&self) -> &str {
+        self.settings.naming.of(&self.settings.name)
     }
 
     fn claims(&self) -> Claims {
@@ -40,10 +47,21 @@ impl Handler {
         Duration::from_millis(self.settings.slow_ms)
     }
 
+    fn slow(&self) {
+        thread::sleep(self.slowness());
+        self.settings.slow_until.iter().for_each(|path| wait_for(path));
+    }
+
     /// Takes its time without holding a thread. The timer is made within the plugin's runtime, which alone has one.
-    async fn slow(&self) -> Result<()> {
-        let slowness = self.slowness();
-        runtime::run(async move { tokio::time::sleep(slowness).await }).await
+    async fn slow_async(&self) -> Result<()> {
+        let (slowness, until) = (self.slowness(), self.settings.slow_until.clone());
+        runtime::run(async move {
+            tokio::time::sleep(slowness).await;
+            while until.as_ref().is_some_and(|path| !path.exists()) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await
     }
 
     fn verify_deed(&self, token: &str) -> Result<VerifyDeed> {
@@ -59,11 +77,15 @@ impl Handler {
         self.journal.note(&self.settings.name, "create", request.actor_id.as_str())?;
         self.settings.create.for_actor(&request.actor_id)
     }
+
+    fn create(&self, deed: CreateDeed, call: &Call<'_>, request: &CreateToken) -> Result<CreatedToken> {
+        Ok(self.store.keep(call, request, deed.act(&self.settings, call, request)?))
+    }
 }
 
 impl TokenHandler for Handler {
     fn name(&self) -> &str {
-        &self.settings.name
+        self.name()
     }
 
     fn claims(&self) -> Claims {
@@ -74,7 +96,7 @@ impl TokenHandler for Handler {
         let deed = self.verify_deed(token)?;
         match deed {
             VerifyDeed::Hang | VerifyDeed::Block => hang(),
-            VerifyDeed::Slow => thread::sleep(self.slowness()),
+            VerifyDeed::Slow => self.slow(),
             _ => {}
         }
         self.verify(deed, call, token)
@@ -84,10 +106,26 @@ impl TokenHandler for Handler {
         let deed = self.create_deed(request)?;
         match deed {
             CreateDeed::Hang => hang(),
-            CreateDeed::Slow => thread::sleep(self.slowness()),
+            CreateDeed::Slow => self.slow(),
             _ => {}
         }
-        deed.act(&self.settings, call, request)
+        self.create(deed, call, request)
+    }
+
+    fn list_tokens(&self, _: &Call<'_>, filter: &TokenFilter) -> Result<TokenPage> {
+        self.store.list(filter)
+    }
+
+    fn get_token(&self, _: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
+        self.store.find(token)
+    }
+
+    fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
+        self.store.invalidate(call, request)
+    }
+
+    fn update_token(&self, call: &Call<'_>, request: &UpdateToken) -> Result<TokenRecord> {
+        self.store.update(call, request)
     }
 }
 
@@ -101,13 +139,17 @@ impl AsyncHandler {
 
     /// What the future holds while it waits, so that its `Drop` is seen at a deadline.
     fn held(&self) -> Held {
-        Held { journal: self.0.journal.clone(), who: self.0.settings.name.clone(), _fuse: Fuse(self.0.settings.drop) }
+        Held {
+            journal: self.0.journal.clone(),
+            who: self.0.settings.name.clone(),
+            _fuse: Fuse(self.0.settings.drop.clone()),
+        }
     }
 }
 
 impl AsyncTokenHandler for AsyncHandler {
     fn name(&self) -> &str {
-        &self.0.settings.name
+        self.0.name()
     }
 
     fn claims(&self) -> Claims {
@@ -122,7 +164,7 @@ impl AsyncTokenHandler for AsyncHandler {
                 std::future::pending::<()>().await;
             }
             VerifyDeed::Block => hang(),
-            VerifyDeed::Slow => self.0.slow().await?,
+            VerifyDeed::Slow => self.0.slow_async().await?,
             _ => {}
         }
         self.0.verify(deed, call, token)
@@ -135,10 +177,26 @@ impl AsyncTokenHandler for AsyncHandler {
                 let _held = self.held();
                 std::future::pending::<()>().await;
             }
-            CreateDeed::Slow => self.0.slow().await?,
+            CreateDeed::Slow => self.0.slow_async().await?,
             _ => {}
         }
-        deed.act(&self.0.settings, call, request)
+        self.0.create(deed, call, request)
+    }
+
+    async fn list_tokens(&self, _: &Call<'_>, filter: &TokenFilter) -> Result<TokenPage> {
+        self.0.store.list(filter)
+    }
+
+    async fn get_token(&self, _: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
+        self.0.store.find(token)
+    }
+
+    async fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
+        self.0.store.invalidate(call, request)
+    }
+
+    async fn update_token(&self, call: &Call<'_>, request: &UpdateToken) -> Result<TokenRecord> {
+        self.0.store.update(call, request)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A plugin that does what its configuration tells it to, right or wrong: for the tests of the host.
 //!
 //! One library stands for every plugin of the tests, so that it is built once. `settings` is what
-//! can be told, `deed` is what handlers then do, `fuse` is what panics where nobody expects it.
+//! can be told, `deed` is what handlers then do, `fuse` is what panics or waits where nobody expects it.
 
 #![expect(clippy::panic, reason = "to panic is what this plugin is for")]
 
@@ -13,6 +13,7 @@ mod journal;
 mod noise;
 mod settings;
 mod sink;
+mod store;
 mod wrapper;
 
 use token_plugin_api::{Hooks, PluginError, Result, export_plugin};
@@ -38,6 +39,9 @@ fn register(hooks: &mut Hooks, settings: Settings) -> Result<()> {
             hooks.warn("it was told to warn");
         }
         Register::Log => noise::log_everywhere(),
+    }
+    if let Some(id) = &settings.extension {
+        hooks.extension(id, 42_u64);
     }
     for settings in settings.handlers {
         match settings.execution {

@@ -16,6 +16,23 @@ pub(crate) struct Settings {
     pub(crate) wrappers: Vec<WrapperSettings>,
     pub(crate) sinks: Vec<SinkSettings>,
     pub(crate) generators: Vec<GeneratorSettings>,
+    /// The id of something that it offers and no host knows.
+    pub(crate) extension: Option<String>,
+    /// Never good, and its error quotes it.
+    pub(crate) quoted: Option<Quoted>,
+}
+
+/// A setting that no text is good enough for.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Quoted;
+
+impl TryFrom<String> for Quoted {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Err(format!("it was told to quote: {text}"))
+    }
 }
 
 /// What registration does, before anything is registered.
@@ -45,9 +62,15 @@ pub(crate) struct HandlerSettings {
     pub(crate) create: CreateDeed,
     #[serde(default)]
     pub(crate) drop: Drop,
+    #[serde(default)]
+    pub(crate) naming: Naming,
     /// How long `slow` takes.
     #[serde(default)]
     pub(crate) slow_ms: u64,
+    /// The file that `slow` then waits for.
+    pub(crate) slow_until: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) store: Store,
     /// The generator that `validate` asks.
     #[serde(default)]
     pub(crate) generator: String,
@@ -63,12 +86,43 @@ pub(crate) enum Execution {
 }
 
 /// What happens when something of the plugin's is dropped.
-#[derive(Deserialize, Default, Clone, Copy)]
+#[derive(Deserialize, Default, Clone)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Drop {
     #[default]
     Ok,
     Panic,
+    /// Makes the file of this name with the ending `begun`, waits for the file itself, then makes the
+    /// one with the ending `over`.
+    WaitFor(PathBuf),
+}
+
+/// What happens when something of the plugin's is asked for its name.
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Naming {
+    #[default]
+    Ok,
+    Panic,
+}
+
+impl Naming {
+    pub(crate) fn of(self, name: &str) -> &str {
+        match self {
+            Self::Ok => name,
+            Self::Panic => panic!("it was told to panic when asked for its name"),
+        }
+    }
+}
+
+/// What a handler keeps of the tokens that it makes.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Store {
+    /// Nothing: it does not even know of such operations.
+    #[default]
+    None,
+    Memory,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +134,8 @@ pub(crate) struct WrapperSettings {
     pub(crate) after: After,
     #[serde(default)]
     pub(crate) drop: Drop,
+    #[serde(default)]
+    pub(crate) naming: Naming,
     /// What happens when the state is dropped that `before` hands to `after`.
     #[serde(default)]
     pub(crate) drop_state: Drop,
@@ -93,6 +149,8 @@ pub(crate) enum Before {
     Fail,
     Reject,
     Panic,
+    /// With a message that holds the token, or the actor's id.
+    PanicQuoting,
 }
 
 #[derive(Deserialize, Default)]
@@ -103,6 +161,8 @@ pub(crate) enum After {
     Sign,
     Fail,
     Panic,
+    /// With a message that holds the token, or the actor's id.
+    PanicQuoting,
     /// Answers with success, whatever came before.
     Accept,
     /// Answers with a rejection (a creation: with an error), whatever came before.
@@ -120,6 +180,8 @@ pub(crate) struct SinkSettings {
     pub(crate) record: Record,
     #[serde(default)]
     pub(crate) drop: Drop,
+    #[serde(default)]
+    pub(crate) naming: Naming,
 }
 
 #[derive(Deserialize, Default)]
@@ -139,6 +201,8 @@ pub(crate) struct GeneratorSettings {
     pub(crate) generate: Generate,
     #[serde(default)]
     pub(crate) drop: Drop,
+    #[serde(default)]
+    pub(crate) naming: Naming,
 }
 
 #[derive(Deserialize, Default)]

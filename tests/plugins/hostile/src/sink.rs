@@ -18,14 +18,14 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn new(settings: SinkSettings, journal: Journal) -> Self {
-        let fuse = Fuse(settings.drop);
+        let fuse = Fuse(settings.drop.clone());
         Self { settings, journal, _fuse: fuse }
     }
 }
 
 impl EventSink for Sink {
     fn name(&self) -> &str {
-        &self.settings.name
+        self.settings.naming.of(&self.settings.name)
     }
 
     fn delivery(&self) -> Delivery {

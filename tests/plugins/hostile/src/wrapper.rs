@@ -1,6 +1,6 @@
 //! A wrapper that signs what passes it, or gets in its way.
 
-use serde_json::Value;
+use serde_json::json;
 use token_plugin_api::{Actor, Call, CreateToken, CreatedToken, PluginError, PluginErrorKind, Reason, Result, Verdict};
 
 use crate::{
@@ -17,18 +17,20 @@ pub(crate) struct Wrapper {
 
 impl Wrapper {
     pub(crate) fn new(settings: WrapperSettings, journal: Journal) -> Self {
-        let fuse = Fuse(settings.drop);
+        let fuse = Fuse(settings.drop.clone());
         Self { settings, journal, _fuse: fuse }
     }
 
-    fn before(&self, what: &str) -> Result<State> {
+    /// `about` is the token, or the actor's id.
+    fn before(&self, what: &str, about: &str) -> Result<State> {
         self.journal.note(&self.settings.name, what, ())?;
         let name = &self.settings.name;
         match self.settings.before {
-            Before::Pass => Ok(State(Fuse(self.settings.drop_state))),
+            Before::Pass => Ok(State(Fuse(self.settings.drop_state.clone()))),
             Before::Fail => Err(PluginError::failed(format!("{name} was told to fail before"))),
             Before::Reject => Err(rejection(format!("{name} was told to reject before"))),
             Before::Panic => panic!("{name} was told to panic before"),
+            Before::PanicQuoting => panic!("{name} was told to panic before {about}"),
         }
     }
 
@@ -44,14 +46,14 @@ impl token_plugin_api::Wrapper for Wrapper {
     type State = State;
 
     fn name(&self) -> &str {
-        &self.settings.name
+        self.settings.naming.of(&self.settings.name)
     }
 
-    fn before_verify(&self, _: &Call<'_>, _: &str) -> Result<State> {
-        self.before("before_verify")
+    fn before_verify(&self, _: &Call<'_>, token: &str) -> Result<State> {
+        self.before("before_verify", token)
     }
 
-    fn after_verify(&self, _: &Call<'_>, _: State, _: &str, outcome: Result<Verdict>) -> Result<Verdict> {
+    fn after_verify(&self, _: &Call<'_>, _: State, token: &str, outcome: Result<Verdict>) -> Result<Verdict> {
         let name = &self.settings.name;
         let text = match &outcome {
             Ok(Verdict::NotRecognized) => "not_recognized".to_owned(),
@@ -64,21 +66,22 @@ impl token_plugin_api::Wrapper for Wrapper {
             After::Sign => signed(name, outcome),
             After::Fail => Err(self.fail()),
             After::Panic => panic!("{name} was told to panic after"),
+            After::PanicQuoting => panic!("{name} was told to panic after {token}"),
             After::Accept => Ok(Verdict::Accepted(Actor::new(name, "wrapper"))),
             After::Reject => Ok(Verdict::Rejected(Reason::malformed("the wrapper was told to reject after"))),
             After::NotRecognized => Ok(Verdict::NotRecognized),
         }
     }
 
-    fn before_create(&self, _: &Call<'_>, _: &CreateToken) -> Result<State> {
-        self.before("before_create")
+    fn before_create(&self, _: &Call<'_>, request: &CreateToken) -> Result<State> {
+        self.before("before_create", &request.actor_id)
     }
 
     fn after_create(
         &self,
         _: &Call<'_>,
         _: State,
-        _: &CreateToken,
+        request: &CreateToken,
         outcome: Result<CreatedToken>,
     ) -> Result<CreatedToken> {
         let name = &self.settings.name;
@@ -91,6 +94,7 @@ impl token_plugin_api::Wrapper for Wrapper {
             }),
             After::Fail => Err(self.fail()),
             After::Panic => panic!("{name} was told to panic after"),
+            After::PanicQuoting => panic!("{name} was told to panic after {}", request.actor_id),
             After::Accept => Ok(CreatedToken::new(name)),
             After::Reject => Err(PluginError::invalid_argument(format!("{name} was told to reject after"))),
         }
@@ -102,7 +106,7 @@ impl token_plugin_api::Wrapper for Wrapper {
 fn signed(name: &str, outcome: Result<Verdict>) -> Result<Verdict> {
     match outcome {
         Ok(Verdict::Accepted(actor)) => {
-            let mut names = actor.claims().get("wrappers").and_then(Value::as_array).cloned().unwrap_or_default();
+            let mut names = json!(actor)["wrappers"].as_array().cloned().unwrap_or_default();
             names.push(name.into());
             Ok(Verdict::Accepted(actor.claim("wrappers", names)))
         }
