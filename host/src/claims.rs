@@ -59,6 +59,11 @@ impl ClaimIndex {
 
     fn claimed(&self, token: &[u8]) -> Option<&[usize]> {
         let bucket = self.by_key.get(token.get(..self.key_bytes)?)?;
+        if let [only] = bucket.as_slice() {
+            // The usual case; where the claim is no longer than its key, it was compared with the token already.
+            let claims = only.prefix.len() == self.key_bytes || token.starts_with(&only.prefix);
+            return claims.then_some(&*only.handlers);
+        }
         // Whatever prefix of the token is claimed sorts before it, and what lies between starts with that prefix too:
         // so it is found by going from the last claim that is not behind the token to ever shorter ones.
         let behind = bucket.partition_point(|claim| *claim.prefix <= *token);

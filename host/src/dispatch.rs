@@ -109,6 +109,7 @@ enum Progress<'r> {
 }
 
 impl<'r> Asking<'r> {
+    #[inline]
     fn new(registry: &'r Registry, token: &str) -> Self {
         Self { registry, candidates: registry.candidates(token).iter(), earlier_error: None }
     }
@@ -131,6 +132,7 @@ impl<'r> Asking<'r> {
     }
 
     /// What a handler's answer means for the call; `None`: the next one is asked.
+    #[inline]
     fn heard(
         &mut self,
         handler: &'r HandlerSlot,

@@ -77,6 +77,7 @@ impl From<Result<Answer<'_>, Error>> for Verification {
     }
 }
 
+#[inline]
 fn actor(verdict: Result<Verdict, Error>) -> Result<Option<Actor>, Error> {
     match verdict? {
         Verdict::NotRecognized => Ok(None),
@@ -451,6 +452,7 @@ impl Core {
     }
 
     /// [`Core::judge`] where nothing is waited for.
+    #[inline]
     fn judge_inline<'r>(
         &self,
         registry: &'r Registry,
@@ -522,10 +524,14 @@ impl Core {
     }
 
     /// Tells those who watch what became of a token.
+    #[inline]
     fn judged(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
-        if !self.events.is_watched(registry) {
-            return;
+        if self.events.is_watched(registry) {
+            self.tell(registry, answer, context);
         }
+    }
+
+    fn tell(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
         let (kind, actor_id, reason) = match &answer.verdict {
             Ok(Verdict::Accepted(actor)) => (EventKind::TokenUsed, Some(actor.id().to_owned()), None),
             Ok(Verdict::Rejected(reason)) if reason.kind() == ReasonKind::Expired => {
@@ -541,6 +547,7 @@ impl Core {
     }
 }
 
+#[inline]
 fn context_text(context: Option<&RequestContext>) -> Result<String, Error> {
     let Some(context) = context else { return Ok(String::new()) };
     serde_json::to_string(context).map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))

@@ -107,6 +107,7 @@ impl Instance {
     }
 
     /// Asks one of its handlers to judge a token.
+    #[inline]
     pub(crate) fn verify<'a>(
         &'a self,
         handler: usize,

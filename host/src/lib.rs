@@ -62,7 +62,7 @@ pub use host::{Host, Verification};
 pub use registry::PluginRow;
 pub use reload::Reload;
 pub use token_plugin_api::{
-    self, Actor, Actors, CreateToken, CreatedToken, Event, EventKind, InvalidateTokens, InvalidatedToken,
+    self, Actor, Actors, CreateToken, CreatedToken, Event, EventKind, Expires, InvalidateTokens, InvalidatedToken,
     InvalidatedTokens, Reason, ReasonKind, RequestContext, TokenDetails, TokenFilter, TokenPage, TokenRecord,
     TokenRestrictions, TokenSelector, UpdateToken, Verdict,
 };

@@ -8,7 +8,7 @@
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    fmt::{self, Write as _},
+    fmt,
     panic::PanicHookInfo,
     sync::{
         Arc, Once, PoisonError, RwLock, Weak,
@@ -38,7 +38,8 @@ static SLOTS: RwLock<Vec<Option<Weak<HostServices>>>> = RwLock::new(Vec::new());
 thread_local! {
     /// The instance whose code runs on this thread, when a fence is around it.
     static CURRENT: Cell<Option<Slot>> = const { Cell::new(None) };
-    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The message and the place of the last panic, whoever caught it.
+    static LAST_PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
 /// Installs the bridge in this library, and takes a slot for a new instance.
@@ -90,10 +91,12 @@ pub(crate) fn entered<T>(slot: Slot, code: impl FnOnce() -> T) -> T {
     })
 }
 
-/// What the last panic on this thread said and where it was, once.
-pub(crate) fn take_last_panic() -> Option<String> {
-    // Gone when this thread is ending: then there is no text.
-    LAST_PANIC.try_with(RefCell::take).ok().flatten()
+/// Where the panic with this message was, if it was the last one on this thread.
+pub(crate) fn place_of_panic(message: &str) -> Option<String> {
+    // Gone when this thread is ending: then there is no place.
+    let last = LAST_PANIC.try_with(RefCell::take).ok().flatten();
+    // The author's code may have caught the last one itself.
+    last.filter(|(last, _)| last == message).map(|(_, place)| place)
 }
 
 /// The message in a panic's payload.
@@ -104,16 +107,14 @@ pub(crate) fn payload_message(payload: &(dyn Any + Send)) -> String {
 }
 
 fn on_panic(info: &PanicHookInfo<'_>) {
-    let mut message = payload_message(info.payload());
-    if let Some(place) = info.location() {
-        let _ = write!(message, ", at {place}");
-    }
+    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     if CURRENT.get().is_none()
         && let Some(services) = services()
     {
-        services.log(1, "panic", &format!("a thread of the plugin panicked: {message}"), "");
+        // Without its message, which may quote a token: only a fence around a call knows which.
+        services.log(1, "panic", &format!("a thread of the plugin panicked at {place}"), "");
     }
-    let _ = LAST_PANIC.try_with(|last| last.replace(Some(message)));
+    let _ = LAST_PANIC.try_with(|last| last.replace(Some((payload_message(info.payload()), place))));
 }
 
 fn services() -> Option<Arc<HostServices>> {

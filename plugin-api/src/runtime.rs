@@ -10,7 +10,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{PluginError, Result};
+use crate::{PluginError, PluginErrorKind, Result};
 
 /// Runs a future on the plugin's runtime and waits for it without holding a thread. When the
 /// returned future is dropped, as at a deadline, the work is cancelled.
@@ -30,7 +30,11 @@ where
         }
     }
     let mut task = AbortOnDrop(runtime()?.spawn(future));
-    (&mut task.0).await.map_err(PluginError::failed)
+    (&mut task.0).await.map_err(|error| match error.is_panic() {
+        // Without its message, which may quote what the future was about.
+        true => PluginError::new(PluginErrorKind::Panicked, "on the plugin's runtime"),
+        false => PluginError::failed(error),
+    })
 }
 
 fn runtime() -> Result<&'static Runtime> {

@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// A verdict or an error, on its way across.
+#[inline]
 pub fn verdict_to_v1(verdict: Result<Verdict>) -> VerdictV1 {
     match verdict {
         Ok(Verdict::NotRecognized) => VerdictV1::NotRecognized,
@@ -34,6 +35,7 @@ pub fn verdict_to_v1(verdict: Result<Verdict>) -> VerdictV1 {
 /// # Errors
 ///
 /// The other side's error, or that its actor could not be read.
+#[inline]
 pub fn verdict_from_v1(verdict: VerdictV1) -> Result<Verdict> {
     match verdict {
         VerdictV1::NotRecognized => Ok(Verdict::NotRecognized),
@@ -43,6 +45,7 @@ pub fn verdict_from_v1(verdict: VerdictV1) -> Result<Verdict> {
     }
 }
 
+#[inline]
 fn actor_to_v1(actor: Actor) -> Result<ActorV1> {
     let more = match (actor.restrictions(), actor.claims_object()) {
         (None, None) => ROption::RNone,
@@ -59,6 +62,7 @@ fn actor_to_v1(actor: Actor) -> Result<ActorV1> {
     Ok(ActorV1 { id: actor.id.into(), token: cow_to_v1(actor.token), token_expires: actor.token_expires.into(), more })
 }
 
+#[inline]
 fn actor_from_v1(actor: ActorV1) -> Result<Actor> {
     let mut read = Actor::new(actor.id.as_str(), cow_from_v1(actor.token));
     read.token_expires = actor.token_expires.into_option();

@@ -27,7 +27,10 @@ pub(super) fn fenced<T>(services: &HostServices, code: impl FnOnce() -> Result<T
 }
 
 fn describe(payload: Box<dyn Any + Send>) -> String {
-    let message = bridge::take_last_panic().unwrap_or_else(|| bridge::payload_message(&*payload));
+    let mut message = bridge::payload_message(&*payload);
+    if let Some(place) = bridge::place_of_panic(&message) {
+        message = format!("{message}{AT}{place}");
+    }
     // The payload is the author's too: its `Drop` may panic in turn. Then it is leaked.
     if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
         std::mem::forget(second);
@@ -35,21 +38,26 @@ fn describe(payload: Box<dyn Any + Send>) -> String {
     message
 }
 
+/// Stands before the place of a panic.
+const AT: &str = ", at ";
+
 /// A panic's message may quote what the code was about: slicing a token at a bad place does. Where it
 /// holds a piece of the token, only its place is told.
 pub(super) fn without_token<T>(result: Result<T>, token: &str) -> Result<T> {
     /// Shorter pieces say nothing: `dstok_` is in many messages.
     const PIECE_BYTES: usize = 8;
-    result.map_err(|error| {
-        let message = error.message().as_bytes();
+    let quotes = |text: &str| {
         let piece = PIECE_BYTES.min(token.len()).max(1);
-        let quoted =
-            token.as_bytes().windows(piece).any(|piece| message.windows(piece.len()).any(|part| part == piece));
-        if *error.kind() != PluginErrorKind::Panicked || !quoted {
+        let mut pieces = token.as_bytes().windows(piece);
+        pieces.any(|piece| text.as_bytes().windows(piece.len()).any(|part| part == piece))
+    };
+    result.map_err(|error| {
+        if *error.kind() != PluginErrorKind::Panicked || !quotes(error.message()) {
             return error;
         }
-        let place = error.message().rsplit_once(", at ").map_or("an unknown place", |(_, place)| place);
-        PluginError::new(PluginErrorKind::Panicked, format!("a message that quotes the token, at {place}"))
+        let place = error.message().rsplit_once(AT).map(|(_, place)| place).filter(|place| !quotes(place));
+        let place = place.unwrap_or("an unknown place");
+        PluginError::new(PluginErrorKind::Panicked, format!("a message that quotes the token{AT}{place}"))
     })
 }
 
