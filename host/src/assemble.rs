@@ -26,8 +26,8 @@ use crate::{
         Config, Finding, LibraryName, OnError, PLUGIN_NAME_RULE, Place, PluginEntry, PluginSettings, Severity,
         is_plugin_name,
     },
+    engine::Engine,
     error::{Error, ErrorKind},
-    host::Core,
     instance::{Instance, InstanceKey},
     load::Image,
     order::{Registration, call_order, ordinal},
@@ -47,7 +47,7 @@ pub(crate) struct Generation {
 ///
 /// All findings at once: [`ErrorKind::Admission`] when files were refused and nothing else is wrong,
 /// else [`ErrorKind::Config`].
-pub(crate) fn generation(core: &Arc<Core>, config: Config, old: &Registry) -> Result<Generation, Error> {
+pub(crate) fn generation(core: &Arc<Engine>, config: Config, old: &Registry) -> Result<Generation, Error> {
     let mut findings = FindingList { config: &config, list: config.warnings.clone(), refused: false, wrong: false };
     let planned = plan(&config, &core.statics, &mut findings);
     let made: Vec<Made> = planned.into_iter().filter_map(|one| make(core, &config, old, one, &mut findings)).collect();
@@ -225,7 +225,7 @@ impl Made {
 }
 
 fn make(
-    core: &Arc<Core>,
+    core: &Arc<Engine>,
     config: &Config,
     old: &Registry,
     Planned { entry, from }: Planned<'_>,

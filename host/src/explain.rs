@@ -64,7 +64,7 @@ pub(crate) async fn explain(registry: &Registry, token: &str, context: &str) -> 
     let mut asked = Asked(Vec::new());
     let too_long = token.len() > registry.max_token_bytes;
     let verdict = if too_long {
-        Ok(Verdict::Rejected(crate::host::too_long(registry.max_token_bytes)))
+        Ok(Verdict::Rejected(crate::engine::too_long(registry.max_token_bytes)))
     } else {
         dispatch::verify(registry, token, context, &mut asked).await.verdict
     };

@@ -1,56 +1,33 @@
-//! [`Host`]: create, verify, manage, reload, events.
+//! [`Host`]: what embedders and the command line use.
 
 use std::{
     fmt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
-use serde::{Serialize, de::DeserializeOwned};
-use token_plugin_api::{
-    Actor, CreateToken, CreatedToken, Event, EventKind, InvalidateTokens, InvalidatedToken, InvalidatedTokens, Reason,
-    ReasonKind, RequestContext, TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken, Verdict,
-};
+use token_plugin_api::{Actor, CreateToken, CreatedToken, Reason, RequestContext, Verdict};
 
 use crate::{
     assemble::{self, Generation},
     builder::{HostBuilder, Source, StaticPlugin},
     clock::Clock,
     config::{Finding, MakeSecrets},
-    dispatch::{self, Answer, Nobody},
+    dispatch::Answer,
+    engine::{Engine, too_long},
     error::{Error, ErrorKind},
     events::{EventHub, Events},
-    execute::{Service, block_on},
+    execute::block_on,
     explain::{self, Explanation},
-    instance::Stops,
     load::Images,
-    making,
-    registry::{HandlerSlot, PluginRow, Registry},
+    registry::{PluginRow, Registry},
     reload::Reload,
 };
 
-/// How long plugins may take to stop, all together, before the host goes on without them.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
-
 /// A token host: plugins in call order, and the delegation to them. Cheap to clone; all clones are one host.
 #[derive(Clone)]
-pub struct Host(Arc<Core>);
-
-/// What all clones of a host, and its plugins' services, share.
-pub(crate) struct Core {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) service: Arc<Service>,
-    pub(crate) stops: Arc<Stops>,
-    pub(crate) images: Images,
-    pub(crate) statics: Vec<StaticPlugin>,
-    pub(crate) registry: ArcSwap<Registry>,
-    source: Source,
-    warnings: Mutex<Vec<Finding>>,
-    reloading: Mutex<()>,
-    pub(crate) events: EventHub,
-}
+pub struct Host(pub(crate) Arc<Engine>);
 
 /// A verdict, and whose it is.
 #[derive(Debug, Clone)]
@@ -148,7 +125,7 @@ impl Host {
     }
 
     /// Runs something to its end, recording included, also when the caller goes away in the middle of it.
-    async fn finish<T: Send + 'static>(
+    pub(crate) async fn finish<T: Send + 'static>(
         &self,
         future: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
@@ -239,100 +216,6 @@ impl Host {
         block_on(self.explain(token))
     }
 
-    /// One page of the tokens that a handler keeps; no name: the first in call order that keeps any.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unsupported`] when the handler keeps none, and whatever it answers.
-    pub async fn list_tokens(&self, handler: Option<&str>, filter: &TokenFilter) -> Result<TokenPage, Error> {
-        Ok(self.manage(handler, "list_tokens", filter).await?.1)
-    }
-
-    /// What a handler knows of one token.
-    ///
-    /// # Errors
-    ///
-    /// As [`Host::list_tokens`].
-    pub async fn get_token(&self, handler: Option<&str>, token: &TokenSelector) -> Result<Option<TokenRecord>, Error> {
-        Ok(self.manage(handler, "get_token", token).await?.1)
-    }
-
-    /// Invalidates tokens and returns those that were valid before.
-    ///
-    /// # Errors
-    ///
-    /// As [`Host::list_tokens`].
-    pub async fn invalidate_tokens(
-        &self,
-        handler: Option<&str>,
-        request: &InvalidateTokens,
-    ) -> Result<InvalidatedTokens, Error> {
-        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
-        self.finish(async move {
-            let (by, invalidated): (String, InvalidatedTokens) =
-                host.manage(handler.as_deref(), "invalidate_tokens", &request).await?;
-            let event = |token: &InvalidatedToken| {
-                let mut event = host.0.event(EventKind::TokenInvalidated, None);
-                event.handler = Some(by.clone());
-                event.actor_id = Some(token.actor_id.clone());
-                event.token_id = Some(token.id.clone());
-                event.reason = Some(request.reason.clone());
-                event
-            };
-            host.0.announce(|| invalidated.tokens.iter().map(event).collect()).await?;
-            Ok(invalidated)
-        })
-        .await
-    }
-
-    /// Changes a token and returns it as it is now.
-    ///
-    /// # Errors
-    ///
-    /// As [`Host::list_tokens`]; [`ErrorKind::NotFound`] when there is no such token.
-    pub async fn update_token(&self, handler: Option<&str>, request: &UpdateToken) -> Result<TokenRecord, Error> {
-        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
-        self.finish(async move {
-            let (by, record): (String, TokenRecord) = host.manage(handler.as_deref(), "update_token", &request).await?;
-            let mut event = host.0.event(EventKind::TokenUpdated, None);
-            event.handler = Some(by);
-            event.actor_id = Some(record.actor_id.clone());
-            event.token_id = Some(record.id.clone());
-            host.0.announce(|| vec![event]).await?;
-            Ok(record)
-        })
-        .await
-    }
-
-    async fn manage<A: DeserializeOwned>(
-        &self,
-        handler: Option<&str>,
-        operation: &'static str,
-        request: &impl Serialize,
-    ) -> Result<(String, A), Error> {
-        let registry = self.0.registry.load_full();
-        let request = serde_json::to_string(request)
-            .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
-        let mut unsupported = None;
-        for handler in registry.chosen(handler)? {
-            match handler.manage(operation, request.clone(), "").answer().await {
-                Ok(answer) => {
-                    let answer = serde_json::from_str(&answer).map_err(token_plugin_api::PluginError::failed);
-                    let answer = answer.map_err(|error| handler.error(operation, error))?;
-                    return Ok((handler.name().to_owned(), answer));
-                }
-                Err(error) => {
-                    let error = handler.error(operation, error);
-                    if *error.kind() != ErrorKind::Unsupported {
-                        return Err(error);
-                    }
-                    unsupported.get_or_insert(error);
-                }
-            }
-        }
-        Err(unsupported.unwrap_or_else(Error::no_handlers))
-    }
-
     /// Everything that is registered: wrappers and handlers in call order, then sinks and generators.
     pub fn plugins(&self) -> Vec<PluginRow> {
         self.0.registry.load().rows.clone()
@@ -403,7 +286,7 @@ impl Host {
         make: MakeSecrets,
     ) -> Result<Self, Error> {
         let config = source.read(make)?;
-        let core = Arc::new(Core {
+        let core = Arc::new(Engine {
             clock,
             service: Arc::default(),
             stops: Arc::default(),
@@ -422,138 +305,8 @@ impl Host {
     }
 }
 
-impl Drop for Core {
-    /// Lets the plugins stop, so that what they still have to write is written.
-    fn drop(&mut self) {
-        self.registry.store(Arc::default());
-        self.stops.wait(STOP_DEADLINE);
-    }
-}
-
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("generation", &self.generation()).finish_non_exhaustive()
     }
-}
-
-impl Core {
-    async fn judge<'r>(
-        &self,
-        registry: &'r Registry,
-        token: &str,
-        context: Option<&RequestContext>,
-    ) -> Result<Answer<'r>, Error> {
-        if registry.is_inline() || token.len() > registry.max_token_bytes {
-            return self.judge_inline(registry, token, context);
-        }
-        let answer = dispatch::verify(registry, token, &context_text(context)?, &mut Nobody).await;
-        self.judged(registry, &answer, context);
-        Ok(answer)
-    }
-
-    /// [`Core::judge`] where nothing is waited for.
-    #[inline]
-    fn judge_inline<'r>(
-        &self,
-        registry: &'r Registry,
-        token: &str,
-        context: Option<&RequestContext>,
-    ) -> Result<Answer<'r>, Error> {
-        let answer = if token.len() > registry.max_token_bytes {
-            Answer { by: None, verdict: Ok(Verdict::Rejected(too_long(registry.max_token_bytes))) }
-        } else {
-            dispatch::verify_inline(registry, token, &context_text(context)?)
-        };
-        self.judged(registry, &answer, context);
-        Ok(answer)
-    }
-
-    async fn create(
-        &self,
-        registry: &Registry,
-        request: &CreateToken,
-        context: Option<&RequestContext>,
-    ) -> Result<CreatedToken, Error> {
-        let (by, created) = making::create(registry, request, &context_text(context)?).await?;
-        if self.events.is_watched(registry) {
-            let event = self.created(by, &created, request, context);
-            self.events.announce(registry, &[event]).await?;
-        }
-        Ok(created)
-    }
-
-    /// [`Core::create`] where nothing is waited for, neither a handler nor a sink.
-    fn create_inline(
-        &self,
-        registry: &Registry,
-        request: &CreateToken,
-        context: Option<&RequestContext>,
-    ) -> Result<CreatedToken, Error> {
-        let (by, created) = making::create_inline(registry, request, &context_text(context)?)?;
-        if self.events.is_watched(registry) {
-            self.events.emit(registry, &self.created(by, &created, request, context));
-        }
-        Ok(created)
-    }
-
-    fn created(
-        &self,
-        by: &HandlerSlot,
-        created: &CreatedToken,
-        request: &CreateToken,
-        context: Option<&RequestContext>,
-    ) -> Event {
-        let mut event = self.event(EventKind::TokenCreated, context);
-        event.handler = Some(by.name().to_owned());
-        event.actor_id = Some(request.actor_id.clone());
-        event.token_id = created.id.clone();
-        event.auto_generated = request.details.auto_generated;
-        event
-    }
-
-    /// Tells those who watch of something that was done.
-    async fn announce(&self, events: impl FnOnce() -> Vec<Event>) -> Result<(), Error> {
-        let registry = self.registry.load_full();
-        if self.events.is_watched(&registry) { self.events.announce(&registry, &events()).await } else { Ok(()) }
-    }
-
-    fn event(&self, kind: EventKind, context: Option<&RequestContext>) -> Event {
-        let mut event = Event::new(kind, self.clock.now());
-        event.context = context.cloned();
-        event
-    }
-
-    /// Tells those who watch what became of a token.
-    #[inline]
-    fn judged(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
-        if self.events.is_watched(registry) {
-            self.tell(registry, answer, context);
-        }
-    }
-
-    fn tell(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
-        let (kind, actor_id, reason) = match &answer.verdict {
-            Ok(Verdict::Accepted(actor)) => (EventKind::TokenUsed, Some(actor.id().to_owned()), None),
-            Ok(Verdict::Rejected(reason)) if reason.kind() == ReasonKind::Expired => {
-                (EventKind::TokenExpired, None, Some(reason.to_string()))
-            }
-            Ok(Verdict::Rejected(reason)) => (EventKind::TokenRejected, None, Some(reason.to_string())),
-            Ok(Verdict::NotRecognized) | Err(_) => return,
-        };
-        let mut event = self.event(kind, context);
-        event.handler = answer.by.map(|handler| handler.name().to_owned());
-        (event.actor_id, event.reason) = (actor_id, reason);
-        self.events.emit(registry, &event);
-    }
-}
-
-#[inline]
-fn context_text(context: Option<&RequestContext>) -> Result<String, Error> {
-    let Some(context) = context else { return Ok(String::new()) };
-    serde_json::to_string(context).map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))
-}
-
-/// Why a token of more bytes than this is rejected.
-pub(crate) fn too_long(max_token_bytes: usize) -> Reason {
-    Reason::new(ReasonKind::TooLong, format!("token is longer than {max_token_bytes} bytes"))
 }

@@ -20,18 +20,18 @@ use token_plugin_api::{
 };
 use tracing::Level;
 
-use crate::{clock::Clock, host::Core};
+use crate::{clock::Clock, engine::Engine};
 
 /// The host, as one plugin's instance sees it.
 pub(crate) struct ForPlugin {
     plugin: String,
     clock: Arc<dyn Clock>,
     // Weak, since the host owns the instance that owns this.
-    core: Weak<Core>,
+    core: Weak<Engine>,
 }
 
 impl ForPlugin {
-    pub(crate) fn services(plugin: &str, core: &Arc<Core>) -> v1::Services {
+    pub(crate) fn services(plugin: &str, core: &Arc<Engine>) -> v1::Services {
         let services = Self { plugin: plugin.to_owned(), clock: Arc::clone(&core.clock), core: Arc::downgrade(core) };
         v1::Services::from_value(services, TD_Opaque)
     }

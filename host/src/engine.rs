@@ -1,0 +1,170 @@
+//! [`Engine`]: what all clones of a host, and its plugins' services, share; a call from the registry to the events.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use token_plugin_api::{CreateToken, CreatedToken, Event, EventKind, Reason, ReasonKind, RequestContext, Verdict};
+
+use crate::{
+    builder::{Source, StaticPlugin},
+    clock::Clock,
+    config::Finding,
+    dispatch::{self, Answer, Nobody},
+    error::{Error, ErrorKind},
+    events::EventHub,
+    execute::Service,
+    instance::Stops,
+    load::Images,
+    making,
+    registry::{HandlerSlot, Registry},
+};
+
+/// How long plugins may take to stop, all together, before the host goes on without them.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What all clones of a host, and its plugins' services, share.
+pub(crate) struct Engine {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) stops: Arc<Stops>,
+    pub(crate) images: Images,
+    pub(crate) statics: Vec<StaticPlugin>,
+    pub(crate) registry: ArcSwap<Registry>,
+    pub(crate) source: Source,
+    pub(crate) warnings: Mutex<Vec<Finding>>,
+    pub(crate) reloading: Mutex<()>,
+    pub(crate) events: EventHub,
+}
+
+impl Engine {
+    pub(crate) async fn judge<'r>(
+        &self,
+        registry: &'r Registry,
+        token: &str,
+        context: Option<&RequestContext>,
+    ) -> Result<Answer<'r>, Error> {
+        if registry.is_inline() || token.len() > registry.max_token_bytes {
+            return self.judge_inline(registry, token, context);
+        }
+        let answer = dispatch::verify(registry, token, &context_text(context)?, &mut Nobody).await;
+        self.judged(registry, &answer, context);
+        Ok(answer)
+    }
+
+    /// [`Engine::judge`] where nothing is waited for.
+    #[inline]
+    pub(crate) fn judge_inline<'r>(
+        &self,
+        registry: &'r Registry,
+        token: &str,
+        context: Option<&RequestContext>,
+    ) -> Result<Answer<'r>, Error> {
+        let answer = if token.len() > registry.max_token_bytes {
+            Answer { by: None, verdict: Ok(Verdict::Rejected(too_long(registry.max_token_bytes))) }
+        } else {
+            dispatch::verify_inline(registry, token, &context_text(context)?)
+        };
+        self.judged(registry, &answer, context);
+        Ok(answer)
+    }
+
+    pub(crate) async fn create(
+        &self,
+        registry: &Registry,
+        request: &CreateToken,
+        context: Option<&RequestContext>,
+    ) -> Result<CreatedToken, Error> {
+        let (by, created) = making::create(registry, request, &context_text(context)?).await?;
+        if self.events.is_watched(registry) {
+            let event = self.created(by, &created, request, context);
+            self.events.announce(registry, &[event]).await?;
+        }
+        Ok(created)
+    }
+
+    /// [`Engine::create`] where nothing is waited for, neither a handler nor a sink.
+    pub(crate) fn create_inline(
+        &self,
+        registry: &Registry,
+        request: &CreateToken,
+        context: Option<&RequestContext>,
+    ) -> Result<CreatedToken, Error> {
+        let (by, created) = making::create_inline(registry, request, &context_text(context)?)?;
+        if self.events.is_watched(registry) {
+            self.events.emit(registry, &self.created(by, &created, request, context));
+        }
+        Ok(created)
+    }
+
+    fn created(
+        &self,
+        by: &HandlerSlot,
+        created: &CreatedToken,
+        request: &CreateToken,
+        context: Option<&RequestContext>,
+    ) -> Event {
+        let mut event = self.event(EventKind::TokenCreated, context);
+        event.handler = Some(by.name().to_owned());
+        event.actor_id = Some(request.actor_id.clone());
+        event.token_id = created.id.clone();
+        event.auto_generated = request.details.auto_generated;
+        event
+    }
+
+    /// Tells those who watch of something that was done.
+    pub(crate) async fn announce(&self, events: impl FnOnce() -> Vec<Event>) -> Result<(), Error> {
+        let registry = self.registry.load_full();
+        if self.events.is_watched(&registry) { self.events.announce(&registry, &events()).await } else { Ok(()) }
+    }
+
+    pub(crate) fn event(&self, kind: EventKind, context: Option<&RequestContext>) -> Event {
+        let mut event = Event::new(kind, self.clock.now());
+        event.context = context.cloned();
+        event
+    }
+
+    /// Tells those who watch what became of a token.
+    #[inline]
+    fn judged(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
+        if self.events.is_watched(registry) {
+            self.tell(registry, answer, context);
+        }
+    }
+
+    fn tell(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
+        let (kind, actor_id, reason) = match &answer.verdict {
+            Ok(Verdict::Accepted(actor)) => (EventKind::TokenUsed, Some(actor.id().to_owned()), None),
+            Ok(Verdict::Rejected(reason)) if reason.kind() == ReasonKind::Expired => {
+                (EventKind::TokenExpired, None, Some(reason.to_string()))
+            }
+            Ok(Verdict::Rejected(reason)) => (EventKind::TokenRejected, None, Some(reason.to_string())),
+            Ok(Verdict::NotRecognized) | Err(_) => return,
+        };
+        let mut event = self.event(kind, context);
+        event.handler = answer.by.map(|handler| handler.name().to_owned());
+        (event.actor_id, event.reason) = (actor_id, reason);
+        self.events.emit(registry, &event);
+    }
+}
+
+impl Drop for Engine {
+    /// Lets the plugins stop, so that what they still have to write is written.
+    fn drop(&mut self) {
+        self.registry.store(Arc::default());
+        self.stops.wait(STOP_DEADLINE);
+    }
+}
+
+#[inline]
+fn context_text(context: Option<&RequestContext>) -> Result<String, Error> {
+    let Some(context) = context else { return Ok(String::new()) };
+    serde_json::to_string(context).map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))
+}
+
+/// Why a token of more bytes than this is rejected.
+pub(crate) fn too_long(max_token_bytes: usize) -> Reason {
+    Reason::new(ReasonKind::TooLong, format!("token is longer than {max_token_bytes} bytes"))
+}

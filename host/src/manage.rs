@@ -1,0 +1,110 @@
+//! [`Host`]'s operations on the tokens that a handler keeps: list, get, invalidate, update.
+
+use serde::{Serialize, de::DeserializeOwned};
+use token_plugin_api::{
+    EventKind, InvalidateTokens, InvalidatedToken, InvalidatedTokens, PluginError, TokenFilter, TokenPage, TokenRecord,
+    TokenSelector, UpdateToken,
+};
+
+use crate::{
+    error::{Error, ErrorKind},
+    host::Host,
+};
+
+impl Host {
+    /// One page of the tokens that a handler keeps; no name: the first in call order that keeps any.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] when the handler keeps none, and whatever it answers.
+    pub async fn list_tokens(&self, handler: Option<&str>, filter: &TokenFilter) -> Result<TokenPage, Error> {
+        Ok(self.manage(handler, "list_tokens", filter).await?.1)
+    }
+
+    /// What a handler knows of one token.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn get_token(&self, handler: Option<&str>, token: &TokenSelector) -> Result<Option<TokenRecord>, Error> {
+        Ok(self.manage(handler, "get_token", token).await?.1)
+    }
+
+    /// Invalidates tokens and returns those that were valid before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn invalidate_tokens(
+        &self,
+        handler: Option<&str>,
+        request: &InvalidateTokens,
+    ) -> Result<InvalidatedTokens, Error> {
+        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        self.finish(async move {
+            let (by, invalidated): (String, InvalidatedTokens) =
+                host.manage(handler.as_deref(), "invalidate_tokens", &request).await?;
+            let event = |token: &InvalidatedToken| {
+                let mut event = host.0.event(EventKind::TokenInvalidated, None);
+                event.handler = Some(by.clone());
+                event.actor_id = Some(token.actor_id.clone());
+                event.token_id = Some(token.id.clone());
+                event.reason = Some(request.reason.clone());
+                event
+            };
+            host.0.announce(|| invalidated.tokens.iter().map(event).collect()).await?;
+            Ok(invalidated)
+        })
+        .await
+    }
+
+    /// Changes a token and returns it as it is now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`]; [`ErrorKind::NotFound`] when there is no such token.
+    pub async fn update_token(&self, handler: Option<&str>, request: &UpdateToken) -> Result<TokenRecord, Error> {
+        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        self.finish(async move {
+            let (by, record): (String, TokenRecord) = host.manage(handler.as_deref(), "update_token", &request).await?;
+            let mut event = host.0.event(EventKind::TokenUpdated, None);
+            event.handler = Some(by);
+            event.actor_id = Some(record.actor_id.clone());
+            event.token_id = Some(record.id.clone());
+            host.0.announce(|| vec![event]).await?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn manage<A: DeserializeOwned>(
+        &self,
+        handler: Option<&str>,
+        operation: &'static str,
+        request: &impl Serialize,
+    ) -> Result<(String, A), Error> {
+        let registry = self.0.registry.load_full();
+        let request = serde_json::to_string(request)
+            .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
+        let mut unsupported = None;
+        for handler in registry.chosen(handler)? {
+            match handler.manage(operation, request.clone(), "").answer().await {
+                Ok(answer) => {
+                    // The text is not quoted: it may say more of tokens than belongs in a log.
+                    let unknown = |_| PluginError::failed("its answer is not of a form that this host knows");
+                    let answer = serde_json::from_str(&answer).map_err(unknown);
+                    let answer = answer.map_err(|error| handler.error(operation, error))?;
+                    return Ok((handler.name().to_owned(), answer));
+                }
+                Err(error) => {
+                    let error = handler.error(operation, error);
+                    if *error.kind() != ErrorKind::Unsupported {
+                        return Err(error);
+                    }
+                    unsupported.get_or_insert(error);
+                }
+            }
+        }
+        Err(unsupported.unwrap_or_else(Error::no_handlers))
+    }
+}
