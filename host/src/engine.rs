@@ -110,7 +110,7 @@ impl Engine {
         event.handler = Some(by.name().to_owned());
         event.actor_id = Some(request.actor_id.clone());
         event.token_id = created.id.clone();
-        event.auto_generated = request.details.auto_generated;
+        event.auto_generated = request.details().auto_generated;
         event
     }
 

@@ -41,12 +41,13 @@ pub(crate) fn create_inline<'r>(
     context: &str,
 ) -> Result<(&'r HandlerSlot, CreatedToken), Error> {
     let mut making = Making::new(registry, request)?;
+    if registry.wrappers.is_empty() {
+        let (by, created) = making.proceed(request, context).decided()?;
+        return making.bounded(by, created);
+    }
     let mut entered = Entered::new(&registry.wrappers, context);
     let made = match entered.before_create(request) {
-        Ok(()) => match making.proceed(request, context) {
-            Made::Decided(made) => made,
-            Made::Waits(handler, _) => Err(handler.error("create_token", waited())),
-        },
+        Ok(()) => making.proceed(request, context).decided(),
         Err(error) => Err(error),
     };
     making.leave(entered, request, made)
@@ -118,11 +119,26 @@ impl<'r> Making<'r> {
             Err(error) => (self.first, Err(error)),
         };
         let created = entered.after_create(request, created)?;
+        self.bounded(by, created)
+    }
+
+    /// A token that the host would refuse to verify is not made.
+    fn bounded(&self, by: &'r HandlerSlot, created: CreatedToken) -> Result<(&'r HandlerSlot, CreatedToken), Error> {
         if created.token.len() > self.max_token_bytes {
             let (bytes, limit) = (created.token.len(), self.max_token_bytes);
             let message = format!("the token would be {bytes} bytes, longer than the {limit} that this host verifies");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         Ok((by, created))
+    }
+}
+
+impl<'r> Made<'r> {
+    /// The answer of a loop in which no handler ever waits.
+    fn decided(self) -> Result<(&'r HandlerSlot, CreatedToken), Error> {
+        match self {
+            Self::Decided(made) => made,
+            Self::Waits(handler, _) => Err(handler.error("create_token", waited())),
+        }
     }
 }

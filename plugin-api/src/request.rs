@@ -1,5 +1,7 @@
 //! What a handler is asked to do: create a token, find, change and invalidate tokens.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,8 +31,8 @@ pub struct CreateToken {
     pub expires_after: Option<u64>,
     /// What it may do; none: all that its actor may.
     pub restrictions: Option<TokenRestrictions>,
-    /// What a store-backed handler keeps with it (Djblets).
-    pub details: TokenDetails,
+    /// Kept apart, and only when there is something in it: most requests have none, and are moved often.
+    details: Option<Box<TokenDetails>>,
 }
 
 /// The part of a request that only store-backed handlers use, in Djblets' words.
@@ -74,7 +76,7 @@ impl Default for TokenDetails {
 }
 
 impl TokenDetails {
-    /// Whether nothing in it differs from the default, as in most requests.
+    /// Whether nothing in it differs from the default.
     pub fn is_default(&self) -> bool {
         self.note.is_none()
             && self.policy.is_none()
@@ -89,13 +91,7 @@ impl TokenDetails {
 impl CreateToken {
     /// A request for an unrestricted token with the handler's default life.
     pub fn new(actor_id: impl Into<String>) -> Self {
-        Self {
-            actor_id: actor_id.into(),
-            handler: None,
-            expires_after: None,
-            restrictions: None,
-            details: TokenDetails::default(),
-        }
+        Self { actor_id: actor_id.into(), handler: None, expires_after: None, restrictions: None, details: None }
     }
 
     /// The same, made by the handler of this name.
@@ -121,9 +117,20 @@ impl CreateToken {
 
     /// The same, with these details.
     #[must_use]
-    pub fn details(mut self, details: TokenDetails) -> Self {
-        self.details = details;
+    pub fn with_details(mut self, details: TokenDetails) -> Self {
+        self.details = Some(details).filter(|details| !details.is_default()).map(Box::new);
         self
+    }
+
+    /// What a store-backed handler keeps with the token (Djblets).
+    pub fn details(&self) -> &TokenDetails {
+        static DEFAULT: LazyLock<TokenDetails> = LazyLock::new(TokenDetails::default);
+        self.details.as_deref().unwrap_or(&DEFAULT)
+    }
+
+    /// The details, unless they are all at their defaults.
+    pub(crate) fn details_beyond_default(&self) -> Option<&TokenDetails> {
+        self.details.as_deref()
     }
 }
 

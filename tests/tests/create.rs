@@ -53,7 +53,7 @@ fn the_handler_gets_the_whole_request() {
         .allow_database("docs", "view-query")
         .allow_resource("docs", "pages", "insert-row");
     let request =
-        CreateToken::new("rööt\0'\"").expires_after(3600).restricted_to(restrictions).details(details.clone());
+        CreateToken::new("rööt\0'\"").expires_after(3600).restricted_to(restrictions).with_details(details.clone());
     for execution in ["inline", "blocking", "async"] {
         let scratch = handlers(&format!("handlers = [{{ name = 'one', execution = '{execution}' }}]"));
         let made = made(&host(&scratch), &request);
@@ -170,9 +170,9 @@ fn a_handler_finds_a_generator_of_another_plugin() {
         details.token_generator_id = Some(generator.to_owned());
         details.token_info = seed.map(|seed| ("seed".to_owned(), json!(seed))).into_iter().collect();
         let before = details.clone();
-        let request = CreateToken::new("root").details(details);
+        let request = CreateToken::new("root").with_details(details);
         let created = host.create_token_blocking(&request);
-        assert_eq!(request.details, before, "the caller's token_info is never changed");
+        assert_eq!(*request.details(), before, "the caller's token_info is never changed");
         created
     };
     assert_eq!(create("coin", Some("42")).unwrap().token, "coin_42");
@@ -193,6 +193,6 @@ fn of_two_generators_with_one_id_the_first_in_call_order_counts() {
     let mut details = TokenDetails::default();
     details.token_generator_id = Some("coin".to_owned());
     details.token_info = Map::from_iter([("seed".to_owned(), json!("42"))]);
-    let created = host(&scratch).create_token_blocking(&CreateToken::new("root").details(details)).unwrap();
+    let created = host(&scratch).create_token_blocking(&CreateToken::new("root").with_details(details)).unwrap();
     assert_eq!(created.token, "coin_42");
 }

@@ -106,8 +106,7 @@ impl<'a> CreateText<'a> {
     /// When a part cannot be written.
     pub fn new(request: &'a CreateToken) -> Result<Self> {
         let restrictions = request.restrictions.as_ref().map(serde_json::to_string).transpose();
-        let details = Some(&request.details).filter(|details| !details.is_default());
-        let details = details.map(serde_json::to_string).transpose();
+        let details = request.details_beyond_default().map(serde_json::to_string).transpose();
         Ok(Self {
             request,
             restrictions: restrictions.map_err(PluginError::failed)?,
@@ -135,13 +134,13 @@ pub fn create_from_v1(request: CreateV1<'_>) -> Result<CreateToken> {
     let unreadable = |what: &str, error| PluginError::invalid_argument(unreadable(what, &error).message().to_owned());
     let restrictions = request.restrictions.into_option().map(|text| serde_json::from_str(text.as_str()));
     let details = request.details.into_option().map(|text| serde_json::from_str::<TokenDetails>(text.as_str()));
-    Ok(CreateToken {
-        actor_id: request.actor_id.as_str().to_owned(),
-        handler: None,
-        expires_after: request.expires_after.into_option(),
-        restrictions: restrictions.transpose().map_err(|error| unreadable("the request's restrictions", error))?,
-        details: details.transpose().map_err(|error| unreadable("the request's details", error))?.unwrap_or_default(),
-    })
+    let mut read = CreateToken::new(request.actor_id.as_str());
+    read.expires_after = request.expires_after.into_option();
+    read.restrictions = restrictions.transpose().map_err(|error| unreadable("the request's restrictions", error))?;
+    if let Some(details) = details {
+        read = read.with_details(details.map_err(|error| unreadable("the request's details", error))?);
+    }
+    Ok(read)
 }
 
 /// A new token or an error, on its way across.

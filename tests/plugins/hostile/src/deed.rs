@@ -138,8 +138,8 @@ impl CreateDeed {
             Self::NotFound => return Err(PluginError::not_found("client")),
             Self::TokenInvalid => return Err(token_invalid()),
             Self::Generate => {
-                let id = request.details.token_generator_id.as_deref().unwrap_or_default();
-                generator(call, id)?.create_token(&request.details.token_info)?
+                let id = request.details().token_generator_id.as_deref().unwrap_or_default();
+                generator(call, id)?.create_token(&request.details().token_info)?
             }
             Self::AsTold => return Err(PluginError::invalid_argument("it was told to do as told")),
         };
@@ -154,7 +154,7 @@ fn description(handler: &HandlerSettings, request: &CreateToken) -> Value {
         "actor_id": request.actor_id,
         "expires_after": request.expires_after,
         "restrictions": request.restrictions,
-        "details": request.details,
+        "details": request.details(),
     })
 }
 

@@ -25,7 +25,7 @@ impl Store {
         let Ok(mut kept) = self.kept("create_token") else { return created };
         let id = format!("kept-{}", kept.len() + 1);
         let mut record = TokenRecord::new(&id, &request.actor_id, call.now());
-        record.note.clone_from(&request.details.note);
+        record.note.clone_from(&request.details().note);
         kept.push(record);
         CreatedToken::new(&id).with_id(&id)
     }
