@@ -3,8 +3,7 @@
 //! itsdangerous takes several spellings of one token (padding, spaces, unused bits in the last character), which would
 //! give one token several identities. Here a token has one spelling, the one that itsdangerous writes.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 
 use crate::inflate::inflate;
 use crate::payload::Payload;
@@ -28,10 +27,10 @@ pub(crate) fn encode(keys: &Keys, payload: &Payload<'_>) -> String {
     let json = payload.to_json();
     let mut token = String::with_capacity(PREFIX.len() + json.len().div_ceil(3) * 4 + 1 + SIGNATURE_CHARACTERS);
     token.push_str(PREFIX);
-    URL_SAFE_NO_PAD.encode_string(json, &mut token);
+    URL_SAFE_NO_PAD.encode_append(json, &mut token);
     let signature = keys.sign(&token.as_bytes()[PREFIX.len()..]);
     token.push(SEPARATOR);
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    URL_SAFE_NO_PAD.encode_append(signature, &mut token);
     token
 }
 
@@ -71,7 +70,7 @@ impl Scratch {
             Some(text) => (true, text),
             None => (false, message),
         };
-        let room = base64::decoded_len_estimate(text.len());
+        let room = URL_SAFE_NO_PAD.estimated_decoded_length(text.len());
         let buffer = if room <= STACK_BYTES {
             &mut self.on_stack[..]
         } else {
@@ -79,8 +78,9 @@ impl Scratch {
             &mut self.on_heap[..]
         };
         let length = URL_SAFE_NO_PAD
-            .decode_slice(text, buffer)
-            .map_err(|_| Invalid::Malformed("payload is not base64url in its one spelling"))?;
+            .decode(text, buffer.as_out())
+            .map_err(|_| Invalid::Malformed("payload is not base64url in its one spelling"))?
+            .len();
         if !compressed {
             return Ok(&buffer[..length]);
         }
@@ -91,8 +91,8 @@ impl Scratch {
 
 fn decode_signature(text: &[u8; SIGNATURE_CHARACTERS]) -> Result<[u8; SIGNATURE_BYTES], Invalid> {
     let mut signature = [0; SIGNATURE_BYTES];
-    match URL_SAFE_NO_PAD.decode_slice(text, &mut signature) {
-        Ok(SIGNATURE_BYTES) => Ok(signature),
+    match URL_SAFE_NO_PAD.decode(text, signature.as_mut_slice().as_out()) {
+        Ok(decoded) if decoded.len() == SIGNATURE_BYTES => Ok(signature),
         _ => Err(Invalid::Malformed("signature is not base64url in its one spelling")),
     }
 }
@@ -106,6 +106,9 @@ const STACK_BYTES: usize = 512;
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
 
