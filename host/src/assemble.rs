@@ -47,10 +47,11 @@ pub(crate) struct Generation {
 ///
 /// All findings at once: [`ErrorKind::Admission`] when files were refused and nothing else is wrong,
 /// else [`ErrorKind::Config`].
-pub(crate) fn generation(core: &Arc<Engine>, config: Config, old: &Registry) -> Result<Generation, Error> {
+pub(crate) fn generation(engine: &Arc<Engine>, config: Config, old: &Registry) -> Result<Generation, Error> {
     let mut findings = FindingList { config: &config, list: config.warnings.clone(), refused: false, wrong: false };
-    let planned = plan(&config, &core.statics, &mut findings);
-    let made: Vec<Made> = planned.into_iter().filter_map(|one| make(core, &config, old, one, &mut findings)).collect();
+    let planned = plan(&config, &engine.statics, &mut findings);
+    let made: Vec<Made> =
+        planned.into_iter().filter_map(|one| make(engine, &config, old, one, &mut findings)).collect();
     if findings.refused || findings.wrong {
         let kind = if findings.wrong { ErrorKind::Config } else { ErrorKind::Admission };
         return Err(Error::from_findings(kind, findings.list));
@@ -225,7 +226,7 @@ impl Made {
 }
 
 fn make(
-    core: &Arc<Engine>,
+    engine: &Arc<Engine>,
     config: &Config,
     old: &Registry,
     Planned { entry, from }: Planned<'_>,
@@ -236,7 +237,7 @@ fn make(
         From::File(examined) => {
             let manifest = examined.manifest();
             check_manifest(&entry, manifest, findings);
-            let image = core.images.load(examined).map_err(|message| findings.refuse(&entry, message)).ok()?;
+            let image = engine.images.load(examined).map_err(|message| findings.refuse(&entry, message)).ok()?;
             (Some((examined.path().display().to_string(), image)), (manifest.tryfirst, manifest.trylast))
         }
     };
@@ -249,7 +250,7 @@ fn make(
     let instance = match old.instances.iter().find(|instance| instance.key == key) {
         Some(instance) => Arc::clone(instance),
         None => {
-            let services = ForPlugin::services(&entry.name, core);
+            let services = ForPlugin::services(&entry.name, engine);
             let new = v1::NewInstanceV1 {
                 name: entry.name.as_str().into(),
                 settings: entry.settings.json().into(),
@@ -263,7 +264,7 @@ fn make(
             let made =
                 made.into_result().map_err(|error| refuse_settings(&entry, &error_from_v1(error), findings)).ok()?;
             let generation = old.generation + 1;
-            Arc::new(Instance::new(key, made, generation, &core.service, &core.stops, config.host.event_queue))
+            Arc::new(Instance::new(key, made, generation, &engine.service, &engine.stops, config.host.event_queue))
         }
     };
     for warning in &instance.warnings {

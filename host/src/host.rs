@@ -120,8 +120,8 @@ impl Host {
         if !registry.has_required_sink() {
             return Box::pin(self.0.create(&registry, request, context)).await;
         }
-        let (core, request, context) = (Arc::clone(&self.0), request.clone(), context.cloned());
-        Box::pin(self.finish(async move { core.create(&registry, &request, context.as_ref()).await })).await
+        let (engine, request, context) = (Arc::clone(&self.0), request.clone(), context.cloned());
+        Box::pin(self.finish(async move { engine.create(&registry, &request, context.as_ref()).await })).await
     }
 
     /// Runs something to its end, recording included, also when the caller goes away in the middle of it.
@@ -260,14 +260,14 @@ impl Host {
     ///
     /// As [`Host::from_file`]; the old generation then goes on.
     pub fn reload(&self) -> Result<Reload, Error> {
-        let core = &self.0;
-        let _one_at_a_time = core.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = core.registry.load_full();
-        let config = core.source.read(MakeSecrets::Create)?;
-        let Generation { registry, warnings } = assemble::generation(core, config, &old)?;
+        let engine = &self.0;
+        let _one_at_a_time = engine.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = engine.registry.load_full();
+        let config = engine.source.read(MakeSecrets::Create)?;
+        let Generation { registry, warnings } = assemble::generation(engine, config, &old)?;
         let reload = Reload::between(&old, &registry);
-        core.registry.store(Arc::new(registry));
-        *core.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
+        engine.registry.store(Arc::new(registry));
+        *engine.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
         for change in &reload.changes {
             tracing::info!(generation = reload.generation, "{change}");
         }
@@ -286,7 +286,7 @@ impl Host {
         make: MakeSecrets,
     ) -> Result<Self, Error> {
         let config = source.read(make)?;
-        let core = Arc::new(Engine {
+        let engine = Arc::new(Engine {
             clock,
             service: Arc::default(),
             stops: Arc::default(),
@@ -298,10 +298,10 @@ impl Host {
             reloading: Mutex::default(),
             events: EventHub::new(),
         });
-        let Generation { registry, warnings } = assemble::generation(&core, config, &Registry::default())?;
-        core.registry.store(Arc::new(registry));
-        *core.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
-        Ok(Self(core))
+        let Generation { registry, warnings } = assemble::generation(&engine, config, &Registry::default())?;
+        engine.registry.store(Arc::new(registry));
+        *engine.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
+        Ok(Self(engine))
     }
 }
 

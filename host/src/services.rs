@@ -27,12 +27,13 @@ pub(crate) struct ForPlugin {
     plugin: String,
     clock: Arc<dyn Clock>,
     // Weak, since the host owns the instance that owns this.
-    core: Weak<Engine>,
+    engine: Weak<Engine>,
 }
 
 impl ForPlugin {
-    pub(crate) fn services(plugin: &str, core: &Arc<Engine>) -> v1::Services {
-        let services = Self { plugin: plugin.to_owned(), clock: Arc::clone(&core.clock), core: Arc::downgrade(core) };
+    pub(crate) fn services(plugin: &str, engine: &Arc<Engine>) -> v1::Services {
+        let services =
+            Self { plugin: plugin.to_owned(), clock: Arc::clone(&engine.clock), engine: Arc::downgrade(engine) };
         v1::Services::from_value(services, TD_Opaque)
     }
 }
@@ -62,6 +63,7 @@ macro_rules! for_level {
 
 impl HostServicesV1 for ForPlugin {
     fn now(&self) -> u64 {
+        // A clock that fails tells the end of time, when every token has expired.
         fenced(u64::MAX, || self.clock.now())
     }
 
@@ -82,17 +84,18 @@ impl HostServicesV1 for ForPlugin {
 
     fn emit(&self, event: RStr<'_>) {
         fenced((), || {
-            let Some(core) = self.core.upgrade() else { return };
+            let Some(engine) = self.engine.upgrade() else { return };
             match serde_json::from_str::<Event>(event.as_str()) {
-                Ok(event) => core.events.emit(&core.registry.load(), &event),
-                Err(error) => tracing::error!(plugin = self.plugin, %error, "the plugin sent an event that is none"),
+                Ok(event) => engine.events.emit(&engine.registry.load(), &event),
+                // The error is not told: it quotes what was sent.
+                Err(_) => tracing::error!(plugin = self.plugin, "the plugin sent an event of an unknown form"),
             }
         });
     }
 
     fn token_generator(&self, id: RStr<'_>) -> ROption<Generator> {
         fenced(ROption::RNone, || {
-            let generator = self.core.upgrade().and_then(|core| core.registry.load().generator(id.as_str()));
+            let generator = self.engine.upgrade().and_then(|engine| engine.registry.load().generator(id.as_str()));
             generator.map(|entry| Generator::from_value(Forward(entry), TD_Opaque)).into()
         })
     }

@@ -40,7 +40,7 @@ impl Claims {
 /// Register it with [`Hooks::handler`](crate::Hooks::handler) when its calls only compute (the
 /// host then calls it on the caller's own task), or with
 /// [`Hooks::blocking_handler`](crate::Hooks::blocking_handler) when they may wait for a disk or a
-/// network (the host then calls it on a pool, with a deadline).
+/// network (the host then calls it on threads that it keeps for the plugin, with a deadline).
 ///
 /// Only [`name`](Self::name) and [`verify_token`](Self::verify_token) are required; what is not
 /// implemented answers "unsupported". All methods are called from many threads at once.

@@ -34,8 +34,8 @@ impl Hooks {
         self
     }
 
-    /// A handler whose calls may wait for a disk or a network: it is called on the host's pool,
-    /// and its callers are answered at the deadline at the latest.
+    /// A handler whose calls may wait for a disk or a network: it is called on threads that the host
+    /// keeps for this plugin, and its callers are answered at the deadline at the latest.
     pub fn blocking_handler(&mut self, handler: impl TokenHandler) -> &mut Self {
         self.put_handler(handler, true);
         self

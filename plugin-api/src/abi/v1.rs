@@ -93,7 +93,7 @@ pub struct HandlerEntryV1 {
 pub enum HandlerKindV1 {
     /// Called on the caller's task.
     Inline(Handler),
-    /// Called on the host's pool, with a deadline.
+    /// Called on threads that the host keeps for the plugin, with a deadline.
     Blocking(Handler),
     /// Polled on the host's runtime, with a deadline.
     Async(AsyncHandler),

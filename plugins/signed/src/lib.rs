@@ -100,13 +100,7 @@ impl Signed {
         if payload.created > now.saturating_add(self.leeway) {
             return Verdict::Rejected(Reason::new(ReasonKind::NotYetValid, "token was created in the future"));
         }
-        let life = match (payload.duration, self.max_ttl) {
-            (None, limit) => limit,
-            (Some(duration), Some(limit)) => Some(duration.min(limit)),
-            (duration, None) => duration,
-        };
-        // `created` and a duration are each at most 2^53, so the sum cannot overflow.
-        let expires = life.map(|life| payload.created + life.min(MAX_SECONDS));
+        let expires = self.expires_at(&payload);
         if expires.is_some_and(|expires| now >= expires) {
             return Verdict::Rejected(Reason::expired());
         }
@@ -121,6 +115,15 @@ impl Signed {
             Some(expires) => actor.expires_at(expires),
             None => actor,
         })
+    }
+
+    /// When a token's time is over: by what it says itself, and by the limit, whichever comes first.
+    fn expires_at(&self, payload: &Payload<'_>) -> Option<u64> {
+        let life = match (payload.duration, self.max_ttl) {
+            (Some(duration), Some(limit)) => Some(duration.min(limit)),
+            (duration, limit) => duration.or(limit),
+        };
+        life.map(|life| payload.created.saturating_add(life))
     }
 
     /// Datasette's abbreviations are known to everyone who reads restrictions; ours are spelled out for them.
@@ -177,12 +180,7 @@ impl TokenHandler for Signed {
             duration: request.expires_after,
             restrictions: restrictions.as_deref(),
         };
-        let life = match (payload.duration, self.max_ttl) {
-            (Some(duration), Some(limit)) => Some(duration.min(limit)),
-            (duration, limit) => duration.or(limit),
-        };
-        let expires_at = life.map(|life| payload.created.saturating_add(life));
-        Ok(CreatedToken::new(codec::encode(&self.keys, &payload)).expires_at(expires_at))
+        Ok(CreatedToken::new(codec::encode(&self.keys, &payload)).expires_at(self.expires_at(&payload)))
     }
 }
 
