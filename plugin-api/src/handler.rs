@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Call, CreateToken, CreatedToken, InvalidateTokens, InvalidatedTokens, PluginError, Result, TokenFilter, TokenPage,
     TokenRecord, TokenSelector, UpdateToken, Verdict,
@@ -35,6 +37,21 @@ impl Claims {
     }
 }
 
+/// What a host may do with a handler to find out, before it serves, whether it works.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Trial {
+    /// Have it make a token of a short life, verify that, and see a changed one refused.
+    #[default]
+    CreateAndVerify,
+    /// Have it judge a token that nobody made. For handlers whose tokens would be left behind, as in
+    /// a database that others see.
+    // Also what an older host takes a later kind of trial for: the one that leaves nothing behind.
+    #[serde(other)]
+    VerifyOnly,
+}
+
 /// Creates and verifies tokens. Modelled on Datasette's `TokenHandler`.
 ///
 /// Register it with [`Hooks::handler`](crate::Hooks::handler) when its calls only compute (the
@@ -51,6 +68,11 @@ pub trait TokenHandler: Send + Sync + 'static {
     /// Which tokens it wants to see. Asked once.
     fn claims(&self) -> Claims {
         Claims::any()
+    }
+
+    /// What the host may try before the handler serves. Asked once.
+    fn trial(&self) -> Trial {
+        Trial::default()
     }
 
     /// Judges a token.
@@ -123,6 +145,11 @@ pub trait AsyncTokenHandler: Send + Sync + 'static {
     /// See [`TokenHandler::claims`].
     fn claims(&self) -> Claims {
         Claims::any()
+    }
+
+    /// See [`TokenHandler::trial`].
+    fn trial(&self) -> Trial {
+        Trial::default()
     }
 
     /// See [`TokenHandler::verify_token`].

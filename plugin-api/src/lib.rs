@@ -110,7 +110,7 @@ pub use call::{Call, HostHandle, RequestContext};
 pub use error::{PluginError, PluginErrorKind, Result};
 pub use events::{Delivery, Event, EventKind, EventSink};
 pub use generator::TokenGenerator;
-pub use handler::{AsyncTokenHandler, Claims, MAX_CLAIM_BYTES, TokenHandler};
+pub use handler::{AsyncTokenHandler, Claims, MAX_CLAIM_BYTES, TokenHandler, Trial};
 pub use hooks::{Hooks, NoConfig};
 pub use request::{
     Actors, CreateToken, CreatedToken, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, InvalidatedToken,

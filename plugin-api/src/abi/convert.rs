@@ -6,12 +6,36 @@
 use std::borrow::Cow;
 
 use abi_stable::std_types::{RBox, RCowStr, ROption, RResult, RStr, RString};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, error::Category};
 
 use super::v1::{ActorMoreV1, ActorV1, CreateV1, CreatedV1, DetailsV1, ErrorPartsV1, ErrorV1, ReasonV1, VerdictV1};
 use crate::{
-    Actor, CreateToken, CreatedToken, PluginError, PluginErrorKind, Reason, ReasonKind, Result, TokenDetails, Verdict,
+    Actor, CreateToken, CreatedToken, PluginError, PluginErrorKind, Reason, ReasonKind, Result, TokenDetails, Trial,
+    Verdict,
 };
+
+/// What the details of a [`HandlerEntryV1`](super::v1::HandlerEntryV1) say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HandlerDetails {
+    /// What the host may try before the handler serves.
+    pub trial: Trial,
+}
+
+impl HandlerDetails {
+    pub(crate) fn to_v1(self) -> DetailsV1 {
+        // Plain data with string keys: writing it cannot fail.
+        let written = (self != Self::default()).then(|| serde_json::to_string(&self).unwrap_or_default());
+        written.map(RString::from).into()
+    }
+
+    /// Details that came across; what cannot be read leaves nothing to be tried but what leaves no trace.
+    pub fn from_v1(details: &DetailsV1) -> Self {
+        let details = details.as_ref().map(|details| serde_json::from_str(details));
+        details.into_option().map_or_else(Self::default, |read| read.unwrap_or(Self { trial: Trial::VerifyOnly }))
+    }
+}
 
 /// A verdict or an error, on its way across.
 #[inline]

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 pub use abi_stable;
 
 use super::{
+    convert::HandlerDetails,
     extension::ExtensionV1,
     fence::fenced,
     manifest::Hook,
@@ -19,8 +20,8 @@ use super::{
     v1,
 };
 use crate::{
-    AsyncTokenHandler, Delivery, EventSink, Hooks, HostHandle, PluginError, Result, TokenGenerator, TokenHandler,
-    Wrapper, bridge, handler::MAX_CLAIM_BYTES, secret::Watch,
+    AsyncTokenHandler, Claims, Delivery, EventSink, Hooks, HostHandle, PluginError, Result, TokenGenerator,
+    TokenHandler, Trial, Wrapper, bridge, handler::MAX_CLAIM_BYTES, secret::Watch,
 };
 
 /// Makes an instance of a plugin that is a library of its own.
@@ -128,20 +129,20 @@ impl Hooks {
     pub(crate) fn put_handler(&mut self, handler: impl TokenHandler, blocking: bool) {
         // Author code is asked only once its value is guarded: should it panic, the value's `Drop` may panic too.
         let object = Object::new(handler, self.host(), "the handler");
-        let (name, claims) = (object.value().name().to_owned(), object.value().claims());
+        let about = (object.value().name().to_owned(), object.value().claims(), object.value().trial());
         let object = v1::Handler::from_value(object, TD_Opaque);
         let object = if blocking { v1::HandlerKindV1::Blocking(object) } else { v1::HandlerKindV1::Inline(object) };
-        self.put_entry(name, claims, object);
+        self.put_entry(about, object);
     }
 
     pub(crate) fn put_async_handler(&mut self, handler: impl AsyncTokenHandler) {
         let object = AsyncObject::new(handler, self.host());
-        let (name, claims) = (object.value().name().to_owned(), object.value().claims());
+        let about = (object.value().name().to_owned(), object.value().claims(), object.value().trial());
         let object = v1::AsyncHandler::from_value(object, TD_Opaque);
-        self.put_entry(name, claims, v1::HandlerKindV1::Async(object));
+        self.put_entry(about, v1::HandlerKindV1::Async(object));
     }
 
-    fn put_entry(&mut self, name: String, claims: crate::Claims, handler: v1::HandlerKindV1) {
+    fn put_entry(&mut self, (name, claims, trial): (String, Claims, Trial), handler: v1::HandlerKindV1) {
         if let Some(claim) = claims.as_slice().iter().find(|claim| claim.is_empty() || claim.len() > MAX_CLAIM_BYTES) {
             self.fault(format!(
                 "handler `{name}` claims a prefix of {} bytes, expected 1 to {MAX_CLAIM_BYTES}",
@@ -149,7 +150,7 @@ impl Hooks {
             ));
         }
         let claims = claims.0.into_iter().map(RString::from).collect();
-        let details = v1::DetailsV1::RNone;
+        let details = HandlerDetails { trial }.to_v1();
         self.instance.handlers.push(v1::HandlerEntryV1 { name: name.into(), claims, handler, details });
     }
 

@@ -132,7 +132,7 @@ pub struct ExtensionEntryV1 {
     pub extension: ExtensionV1,
 }
 
-/// Room for later versions: a JSON object, none of which 1.0 writes. Who reads it passes over keys
+/// Room for what is rare, and for later versions: a JSON object. Who reads it passes over keys
 /// that it does not know, so what must not be passed over does not belong in here.
 pub type DetailsV1 = ROption<RString>;
 

@@ -8,7 +8,7 @@ use std::{
 
 use token_plugin_api::{
     AsyncTokenHandler, Call, Claims, CreateToken, CreatedToken, InvalidateTokens, InvalidatedTokens, Result,
-    TokenFilter, TokenHandler, TokenPage, TokenRecord, TokenSelector, UpdateToken, Verdict, runtime,
+    TokenFilter, TokenHandler, TokenPage, TokenRecord, TokenSelector, Trial, UpdateToken, Verdict, runtime,
 };
 
 use crate::{
@@ -92,6 +92,10 @@ impl TokenHandler for Handler {
         self.claims()
     }
 
+    fn trial(&self) -> Trial {
+        self.settings.trial
+    }
+
     fn verify_token(&self, call: &Call<'_>, token: &str) -> Result<Verdict> {
         let deed = self.verify_deed(token)?;
         match deed {
@@ -154,6 +158,10 @@ impl AsyncTokenHandler for AsyncHandler {
 
     fn claims(&self) -> Claims {
         self.0.claims()
+    }
+
+    fn trial(&self) -> Trial {
+        self.0.settings.trial
     }
 
     async fn verify_token(&self, call: &Call<'_>, token: &str) -> Result<Verdict> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use token_plugin_api::Trial;
 
 use crate::deed::{CreateDeed, VerifyDeed};
 
@@ -60,6 +61,9 @@ pub(crate) struct HandlerSettings {
     pub(crate) verify: VerifyDeed,
     #[serde(default)]
     pub(crate) create: CreateDeed,
+    /// By default none that creates: these handlers accept what they never made.
+    #[serde(default = "verify_only")]
+    pub(crate) trial: Trial,
     #[serde(default)]
     pub(crate) drop: Drop,
     #[serde(default)]
@@ -74,6 +78,10 @@ pub(crate) struct HandlerSettings {
     /// The generator that `validate` asks.
     #[serde(default)]
     pub(crate) generator: String,
+}
+
+fn verify_only() -> Trial {
+    Trial::VerifyOnly
 }
 
 #[derive(Deserialize, Default)]
