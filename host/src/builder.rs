@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 use crate::{
     admit::changeable_by_others,
     clock::{Clock, SystemClock},
-    config::{Config, Finding, HostSettings, MakeSecrets, Origin, Severity},
+    config::{Config, Finding, MakeSecrets, Origin, Severity, lock_file},
+    engine::Engine,
     error::Error,
     host::Host,
 };
@@ -105,14 +106,10 @@ impl fmt::Debug for Source {
 impl Source {
     pub(crate) fn read(&self, make: MakeSecrets) -> Result<Config, Error> {
         Ok(match self {
-            Self::Nothing => Config {
-                origin: Origin::Text,
-                host: HostSettings::default(),
-                plugins: Vec::new(),
-                warnings: Vec::new(),
-            },
+            Self::Nothing => Config::empty(),
             Self::File(path) => {
                 let mut config = Config::from_file(path, make)?;
+                config.lock = lock_file::read(path)?;
                 // It names the code that the host runs.
                 if let Some(reason) = changeable_by_others(path) {
                     config.warnings.push(Finding {
@@ -157,6 +154,7 @@ pub struct HostBuilder {
     source: Source,
     statics: Vec<StaticPlugin>,
     clock: Option<Arc<dyn Clock>>,
+    preflight_program: Option<PathBuf>,
 }
 
 impl HostBuilder {
@@ -189,6 +187,17 @@ impl HostBuilder {
         self
     }
 
+    /// Has this executable, a `token-host`, try each plugin in a child process before it is loaded,
+    /// unless the configuration names another as `program` in `[preflight]`.
+    ///
+    /// An embedder's own program will do, when it calls [`preflight::answer`](crate::preflight::answer)
+    /// where it is run with [`preflight::SUBCOMMAND`](crate::preflight::SUBCOMMAND) as its one argument.
+    #[must_use]
+    pub fn preflight_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.preflight_program = Some(program.into());
+        self
+    }
+
     /// Loads everything and starts.
     ///
     /// # Errors
@@ -210,7 +219,10 @@ impl HostBuilder {
     }
 
     fn start(self, make: MakeSecrets) -> Result<Host, Error> {
-        Host::new(self.source, self.clock.unwrap_or_else(|| Arc::new(SystemClock)), self.statics, make)
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let mut engine = Engine::new(self.source, clock, self.statics);
+        engine.preflight_program = self.preflight_program;
+        Host::start(Arc::new(engine), make)
     }
 }
 

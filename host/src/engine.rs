@@ -1,6 +1,7 @@
 //! [`Engine`]: what all clones of a host, and its plugins' services, share; a call from the registry to the events.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,6 +20,7 @@ use crate::{
     instance::Stops,
     load::Images,
     making,
+    preflight::Passed,
     registry::{HandlerSlot, Registry},
 };
 
@@ -28,6 +30,9 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// What all clones of a host, and its plugins' services, share.
 pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
+    /// What runs preflights, unless the configuration names another.
+    pub(crate) preflight_program: Option<PathBuf>,
+    pub(crate) passed: Passed,
     pub(crate) service: Arc<Service>,
     pub(crate) stops: Arc<Stops>,
     pub(crate) images: Images,
@@ -40,6 +45,23 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    pub(crate) fn new(source: Source, clock: Arc<dyn Clock>, statics: Vec<StaticPlugin>) -> Self {
+        Self {
+            clock,
+            preflight_program: None,
+            passed: Passed::default(),
+            service: Arc::default(),
+            stops: Arc::default(),
+            images: Images::default(),
+            statics,
+            registry: ArcSwap::default(),
+            source,
+            warnings: Mutex::default(),
+            reloading: Mutex::default(),
+            events: EventHub::new(),
+        }
+    }
+
     pub(crate) async fn judge<'r>(
         &self,
         registry: &'r Registry,

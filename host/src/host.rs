@@ -3,24 +3,22 @@
 use std::{
     fmt,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use token_plugin_api::{Actor, CreateToken, CreatedToken, Reason, RequestContext, Verdict};
 
 use crate::{
     assemble::{self, Generation},
-    builder::{HostBuilder, Source, StaticPlugin},
-    clock::Clock,
+    builder::HostBuilder,
     config::{Finding, MakeSecrets},
     dispatch::Answer,
     engine::{Engine, too_long},
     error::{Error, ErrorKind},
-    events::{EventHub, Events},
+    events::Events,
     execute::block_on,
     explain::{self, Explanation},
-    load::Images,
     registry::{PluginRow, Registry},
     reload::Reload,
 };
@@ -264,7 +262,7 @@ impl Host {
         let _one_at_a_time = engine.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = engine.registry.load_full();
         let config = engine.source.read(MakeSecrets::Create)?;
-        let Generation { registry, warnings } = assemble::generation(engine, config, &old)?;
+        let Generation { registry, warnings } = assemble::generation(engine, &config, &old)?;
         let reload = Reload::between(&old, &registry);
         engine.registry.store(Arc::new(registry));
         *engine.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
@@ -279,26 +277,9 @@ impl Host {
         self.0.events.subscribe()
     }
 
-    pub(crate) fn new(
-        source: Source,
-        clock: Arc<dyn Clock>,
-        statics: Vec<StaticPlugin>,
-        make: MakeSecrets,
-    ) -> Result<Self, Error> {
-        let config = source.read(make)?;
-        let engine = Arc::new(Engine {
-            clock,
-            service: Arc::default(),
-            stops: Arc::default(),
-            images: Images::default(),
-            statics,
-            registry: ArcSwap::default(),
-            source,
-            warnings: Mutex::default(),
-            reloading: Mutex::default(),
-            events: EventHub::new(),
-        });
-        let Generation { registry, warnings } = assemble::generation(&engine, config, &Registry::default())?;
+    pub(crate) fn start(engine: Arc<Engine>, make: MakeSecrets) -> Result<Self, Error> {
+        let config = engine.source.read(make)?;
+        let Generation { registry, warnings } = assemble::generation(&engine, &config, &Registry::default())?;
         engine.registry.store(Arc::new(registry));
         *engine.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
         Ok(Self(engine))

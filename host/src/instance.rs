@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use abi_stable::std_types::RString;
 use async_ffi::FfiFuture;
 use token_plugin_api::{
-    CreateToken, CreatedToken, PluginError, PluginErrorKind, Result, Verdict,
+    CreateToken, CreatedToken, PluginError, PluginErrorKind, Result, Trial, Verdict,
     abi::{
-        convert::{CreateText, created_from_v1, result_from_v1, verdict_from_v1},
+        convert::{CreateText, HandlerDetails, created_from_v1, result_from_v1, verdict_from_v1},
         v1,
     },
 };
@@ -50,6 +50,8 @@ pub(crate) struct Instance {
 pub(crate) struct Handler {
     pub(crate) name: String,
     pub(crate) claims: Vec<String>,
+    /// What may be tried before it serves.
+    pub(crate) trial: Trial,
     object: Object,
 }
 
@@ -71,6 +73,7 @@ impl Instance {
         let handler = |entry: v1::HandlerEntryV1| Handler {
             name: entry.name.into(),
             claims: entry.claims.into_iter().map(Into::into).collect(),
+            trial: HandlerDetails::from_v1(&entry.details).trial,
             object: match entry.handler {
                 v1::HandlerKindV1::Inline(handler) => Object::Inline(handler),
                 v1::HandlerKindV1::Blocking(handler) => Object::Blocking(Arc::new(handler)),

@@ -49,9 +49,11 @@ mod load;
 mod making;
 mod manage;
 pub mod order;
+pub mod preflight;
 mod registry;
 mod reload;
 mod services;
+mod trial;
 mod wrap;
 
 pub use assemble::SLOW_HASHING;

@@ -13,14 +13,13 @@ use std::{
 
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::Library;
-use token_plugin_api::abi::{manifest::Manifest, v1::PluginRoot_Ref};
+use token_plugin_api::abi::v1::PluginRoot_Ref;
 
 use crate::admit::{Examined, Sealed};
 
 /// A plugin library in this process.
 pub(crate) struct Image {
     pub(crate) root: PluginRoot_Ref,
-    pub(crate) manifest: Manifest,
     pub(crate) sha256: [u8; 32],
     _library: ManuallyDrop<Library>,
     _sealed: Sealed,
@@ -91,13 +90,7 @@ impl Image {
             return Err(format!("cannot load {path}: it opted out of the layout check, so nobody can tell if it fits"));
         }
         let root = header.init_root_module::<PluginRoot_Ref>().map_err(|error| describe(&path, &error))?;
-        Ok(Self {
-            root,
-            manifest: examined.manifest().clone(),
-            sha256: *examined.sha256(),
-            _library: library,
-            _sealed: sealed,
-        })
+        Ok(Self { root, sha256: *examined.sha256(), _library: library, _sealed: sealed })
     }
 }
 

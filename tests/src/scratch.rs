@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Dialog, Journal, Plugin, Run, SECRET, host_binary, run};
+use crate::{Dialog, Journal, Plugin, Run, SECRET, host_binary, run, target_folder};
 
 /// A folder that only its owner can enter, gone when this is dropped.
 #[derive(Debug)]
@@ -76,6 +76,11 @@ impl Scratch {
         keys.clone_into(&mut self.host);
         self.write();
         self
+    }
+
+    /// Has plugins loaded without a preflight, which would be in the journal as well.
+    pub fn no_preflight(&mut self) -> &mut Self {
+        self.entry("[preflight]\ndanger_skip = true")
     }
 
     /// Appends text to the configuration: `[[plugin]]` entries.
@@ -144,6 +149,8 @@ impl Scratch {
             }
         }
         command.args(arguments).env("TOKEN_HOST_CONFIG", self.config()).current_dir(self.path());
+        // Shared by all tests, so that what they all load is tried once.
+        command.env("XDG_CACHE_HOME", target_folder().join("tmp").join("cache"));
         command
     }
 

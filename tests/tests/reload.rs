@@ -43,7 +43,7 @@ fn what_is_unchanged_keeps_its_instance_and_its_state() {
     let reload = host.reload().unwrap();
     assert_eq!((reload.generation, host.generation()), (2, 2));
     assert_eq!(claim(&host, "kept", "calls"), 1, "the same instance");
-    assert_eq!(claim(&host, "changed", "calls"), 0, "another instance");
+    assert_eq!(claim(&host, "changed", "calls"), 1, "another instance, which its trial has called once");
     assert_eq!((made(&scratch, "kept"), made(&scratch, "changed")), (1, 2));
     let changes = reload.changes.join("; ");
     assert!(changes.contains("handler \"kept\" moved from 2nd to 1st"), "{changes}");
@@ -205,7 +205,7 @@ fn a_library_may_be_replaced_or_overwritten_under_a_running_host() {
     fs::write(&library, [bytes.as_slice(), b"\0"].concat()).unwrap();
     let changes = host.reload().unwrap().changes.join("; ");
     assert!(changes.contains("handler \"good\" was replaced by another file"), "{changes}");
-    assert_eq!(claim(&host, "good", "calls"), 0, "another instance");
+    assert_eq!(claim(&host, "good", "calls"), 1, "another instance, which its trial has called once");
     assert_eq!(host.mapped_libraries().0, 2, "the old copy stays mapped");
 }
 

@@ -149,6 +149,7 @@ fn asked(scratch: &Scratch) -> Vec<String> {
 /// Three handlers that keep a journal; the second does this.
 fn second_of_three(verify: &str, on_error: &str) -> Scratch {
     let mut scratch = Scratch::new();
+    scratch.no_preflight();
     let journal = scratch.journal().setting();
     for (name, verify) in [("third", "accept"), ("second", verify), ("first", "not_recognized")] {
         let settings = format!("{journal}handlers = [{{ name = '{name}', verify = '{verify}' }}]");
@@ -221,7 +222,7 @@ fn a_handler_is_only_asked_for_tokens_that_it_claims() {
 fn a_token_that_is_too_long_reaches_no_handler() {
     let mut scratch = Scratch::new();
     let journal = scratch.journal().setting();
-    scratch.host("max_token_bytes = 10");
+    scratch.host("max_token_bytes = 10").no_preflight();
     scratch.plugin("x", Plugin::Hostile, &format!("{journal}handlers = [{{ name = 'any' }}]"));
     let answers = scratch.feed(["verify", "-"], b"1234567890\n12345678901\n1234567890\n").json_lines();
     assert_eq!(answers[0]["status"], "accepted");

@@ -6,21 +6,24 @@
 //!
 //! 1. `open`: opened once, without following a link or waiting; a regular file of acceptable size;
 //! 2. `ownership`: nobody but root and the host's user can change the file or a folder above it;
-//! 3. the `sha256` pin, when there is one;
-//! 4. `image` and `elf`: a library for this machine, whole, with a manifest that fits;
+//! 3. the `sha256` pin, when there is one, and `signature`: signed by a trusted key, when there is one;
+//! 4. `image` and `elf`: a library for this machine, whole, with a manifest that fits; then `lock`:
+//!    the file that `plugins.lock` has, when there is one;
 //! 5. `seal`: a copy of those very bytes that nobody can change, and that is what gets loaded;
-//! 6. the preflight, a load in a child process, is not here yet. It takes a [`Sealed`], between
-//!    [`Examined::seal`] and the loader.
+//! 6. the [`preflight`](crate::preflight): all that the host is going to do with it, done by a child
+//!    process before.
 //!
 //! Absent here, and to stay so: anything that maps, loads or runs a plugin.
 
 mod discover;
 mod elf;
 mod image;
+mod lock;
 mod open;
 mod ownership;
 mod refusal;
 mod seal;
+mod signature;
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -33,11 +36,16 @@ use sha2::{Digest, Sha256};
 use token_plugin_api::abi::manifest::Manifest;
 
 use self::open::{Links, Opened};
-pub(crate) use self::ownership::changeable_by_others;
 pub use self::{
     discover::{discover, library_file_name, locate},
+    lock::{Lock, LockedFile},
     refusal::{Refusal, RefusalReason, hexadecimal},
     seal::Sealed,
+    signature::PublicKey,
+};
+pub(crate) use self::{
+    ownership::{changeable_by_others, check_path},
+    signature::path_of_signature,
 };
 
 /// What admission is strict about.
@@ -48,13 +56,17 @@ pub struct Policy {
     pub danger_insecure_permissions: bool,
     /// The longest file that is read, in bytes.
     pub max_bytes: u64,
+    /// When there are any, each file must be signed by one of them.
+    pub public_keys: Vec<PublicKey>,
+    /// When there is one, each file must be in it.
+    pub lock: Option<Lock>,
 }
 
 impl Default for Policy {
-    /// Permissions count. Files may have 256 MiB: a debug build with a database driver in it has
+    /// Permissions count, signatures and locks are not asked for. Files may have 256 MiB: a debug build with a database driver in it has
     /// tens, and a file is held in memory twice while it is admitted.
     fn default() -> Self {
-        Self { danger_insecure_permissions: false, max_bytes: 256 * 1024 * 1024 }
+        Self { danger_insecure_permissions: false, max_bytes: 256 * 1024 * 1024, public_keys: Vec::new(), lock: None }
     }
 }
 
@@ -77,10 +89,22 @@ pub fn examine(path: &Path, pin: Option<&[u8; 32]>, policy: &Policy) -> Result<E
         if let Some(pin) = pin.filter(|pin| **pin != sha256) {
             return Err(RefusalReason::Sha256Mismatch { expected: hexadecimal(pin), found: hexadecimal(&sha256) });
         }
+        if !policy.public_keys.is_empty() {
+            signature::check(path, &bytes, &policy.public_keys)?;
+        }
         let manifest = image::check(&bytes)?;
+        if let Some(lock) = &policy.lock {
+            lock.check(path, &sha256, &manifest)?;
+        }
         Ok(Examined { path: path.to_owned(), bytes: bytes.into(), sha256, manifest })
     };
     examined().map_err(|reason| Refusal::new(path, reason))
+}
+
+/// What another process examined and sent here: step 4 once more.
+pub(crate) fn examine_sent(path: &Path, bytes: Vec<u8>) -> Result<Examined, Refusal> {
+    let manifest = image::check(&bytes).map_err(|reason| Refusal::new(path, reason))?;
+    Ok(Examined { path: path.to_owned(), sha256: sha256_of(&bytes), bytes: bytes.into(), manifest })
 }
 
 /// A file that passed steps 1 to 4, with its content.
@@ -102,6 +126,11 @@ impl Examined {
     /// The content that was examined.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The content, to be held on to.
+    pub(crate) fn shared_bytes(&self) -> Arc<[u8]> {
+        Arc::clone(&self.bytes)
     }
 
     /// The digest of the content.

@@ -91,6 +91,11 @@ fn is_private_group(group: u32, user: u32, groups: &str) -> bool {
     user != 0 && group == user && groups.lines().any(has_no_members)
 }
 
+/// [`check`] for a file that is only to be relied on: it and each folder above it are root's or the host's user's.
+pub(crate) fn check_path(path: &Path) -> Result<(), RefusalReason> {
+    check(path, &std::fs::metadata(path).map_err(RefusalReason::io("ask whose it is"))?)
+}
+
 /// What lets others than root and the host's user change this very file.
 pub(crate) fn changeable_by_others(path: &Path) -> Option<RefusalReason> {
     #[cfg(unix)]

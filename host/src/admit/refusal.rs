@@ -53,7 +53,6 @@ impl error::Error for Refusal {
 
 /// Why a file was refused, in the order in which the checks are made.
 ///
-/// Non-exhaustive: the preflight and signatures will bring reasons of their own.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RefusalReason {
@@ -102,6 +101,20 @@ pub enum RefusalReason {
         expected: String,
         /// What the file has, in hexadecimal.
         found: String,
+    },
+    /// A signature is required, and there is no good one.
+    Unsigned {
+        /// Where the signature belongs.
+        signature: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is a `plugins.lock`, and it does not have the file.
+    NotLocked,
+    /// The file is not the one in `plugins.lock`.
+    DiffersFromLock {
+        /// What differs: what was found, and what is locked.
+        difference: String,
     },
     /// Not a shared library.
     NotALibrary {
@@ -197,6 +210,18 @@ impl fmt::Display for RefusalReason {
             Self::Sha256Mismatch { expected, found } => {
                 write!(f, "its sha256 is {found}, expected the pinned {expected}")
             }
+            Self::Unsigned { signature, problem } => write!(
+                f,
+                "its signature {} is not good: {problem}; expected one by a key of `[trust] public_keys`",
+                signature.display()
+            ),
+            Self::NotLocked => {
+                f.write_str("it is not in plugins.lock: if it is to be loaded, run `token-host lock` and read the difference")
+            }
+            Self::DiffersFromLock { difference } => write!(
+                f,
+                "it is not the file in plugins.lock ({difference}): if it is to be loaded, run `token-host lock`"
+            ),
             Self::NotALibrary { found } => write!(f, "it is {found}, expected a shared library"),
             Self::WrongPlatform { expected, found } => {
                 write!(f, "it is a library for another platform ({found}), expected {expected}")

@@ -3,16 +3,13 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use token_host::{
-    Host,
-    config::{Finding, Severity},
-};
+use token_host::config::{Finding, Severity};
 
-use super::{exit::Failure, output::Output};
+use super::{builder, exit::Failure, output::Output};
 
 /// Prints the findings; refused when one of them is an error.
 pub(crate) fn run(config: &Path, output: &Output) -> Result<(), Failure> {
-    let checked = Host::builder().config_file(config).check();
+    let checked = builder(config).check();
     let (findings, ok) = match &checked {
         Ok(host) => (host.warnings(), true),
         Err(error) => (error.findings().to_vec(), false),

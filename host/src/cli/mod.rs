@@ -13,10 +13,13 @@ mod quickstart;
 mod table;
 mod verify;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
-use token_host::{Error, Host};
+use token_host::{Error, Host, HostBuilder};
 
 use self::output::Output;
 
@@ -58,6 +61,9 @@ enum Command {
     New(new::New),
     /// Create a token, verify it, and show what to try next
     Quickstart,
+    /// Be the child process in which a host tries a plugin
+    #[command(name = token_host::preflight::SUBCOMMAND, hide = true)]
+    Preflight,
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -69,6 +75,9 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log();
+    if matches!(arguments.command, Command::Preflight) {
+        return token_host::preflight::answer();
+    }
     let output = Output::new(arguments.json);
     let ended = match arguments.command {
         Command::Create(create) => create.run(&arguments.config, &output),
@@ -79,6 +88,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(&output),
         Command::New(new) => new.run(&output),
         Command::Quickstart => quickstart::run(&arguments.config, &output),
+        Command::Preflight => Ok(()),
         Command::Completions { shell } => output.bytes(&completions(shell)),
     };
     match ended {
@@ -93,9 +103,24 @@ fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     script
 }
 
+/// The host of the configuration, to be built; its preflights are this very program's work.
+fn builder(config: &Path) -> HostBuilder {
+    // On Linux the program that runs, even when its file was replaced by a newer one.
+    let program = match cfg!(target_os = "linux") {
+        true => Ok(PathBuf::from("/proc/self/exe")),
+        false => std::env::current_exe(),
+    };
+    let builder = Host::builder().config_file(config);
+    match program {
+        Ok(program) => builder.preflight_program(program),
+        // Then a warning says that there is no preflight.
+        Err(_) => builder,
+    }
+}
+
 /// The host of the configuration, with what it has to say of it on stderr.
-fn host(config: &std::path::Path, output: &Output) -> Result<Host, Error> {
-    let host = Host::from_file(config)?;
+fn host(config: &Path, output: &Output) -> Result<Host, Error> {
+    let host = builder(config).build()?;
     for finding in host.warnings() {
         output.note(&finding.to_string());
     }

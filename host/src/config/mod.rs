@@ -14,6 +14,7 @@
 mod bounded_file;
 mod findings;
 mod keys;
+pub(crate) mod lock_file;
 mod plugin_settings;
 mod raw;
 mod report;
@@ -26,6 +27,8 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use crate::admit::{Lock, PublicKey};
+
 pub use findings::{Finding, Findings, Origin, Place, Severity};
 pub use plugin_settings::PluginSettings;
 pub use raw::{OrderEntry, order_entries};
@@ -34,6 +37,7 @@ pub(crate) use resolve::{PLUGIN_NAME_RULE, is_plugin_name};
 
 use raw::RawConfig;
 use report::Report;
+use resolve::Resolved;
 
 /// A configuration, checked and resolved: paths are absolute, secrets are read.
 #[derive(Debug, Clone)]
@@ -42,8 +46,14 @@ pub struct Config {
     pub origin: Origin,
     /// The `[host]` table.
     pub host: HostSettings,
+    /// The `[preflight]` table.
+    pub preflight: PreflightSettings,
+    /// The `[trust]` table.
+    pub trust: TrustSettings,
     /// The `[[plugin]]` entries, in the order of the file.
     pub plugins: Vec<PluginEntry>,
+    /// The `plugins.lock` beside the file, when there is one and it was asked for.
+    pub lock: Option<Lock>,
     /// What the operator should know of a configuration that works: warnings and notices, in the order of the text.
     pub warnings: Vec<Finding>,
 }
@@ -67,6 +77,41 @@ pub struct HostSettings {
     /// Load libraries that others than root and the host's user can change. Default: false, since whoever can write
     /// the file becomes the host.
     pub danger_insecure_permissions: bool,
+    /// Libraries that were replaced cannot be unloaded; when they take more bytes than this, the log says so. From 0
+    /// to 1 TiB; default 256 MiB, some hundred replacements of a usual plugin.
+    pub superseded_warning_bytes: u64,
+}
+
+/// The `[preflight]` table: how a plugin is tried in a child process before it is loaded.
+/// `PreflightSettings::default()` is what an absent table means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreflightSettings {
+    /// The executable that does it, a `token-host`. Default: the command line uses itself; an embedder names one here
+    /// or with [`HostBuilder::preflight_program`](crate::HostBuilder::preflight_program), else there is no preflight,
+    /// and a warning says so.
+    pub program: Option<PathBuf>,
+    /// How long a plugin may take for all of it, loading to dropping. From 1 ms to 10 minutes; default 10 s: a usual
+    /// one takes a hundredth of a second, but a store may be slow to answer, and the machine busy.
+    pub deadline: Duration,
+    /// How much address space the child may have, where the system can limit it. From 16 MiB to 1 TiB; default 2 GiB:
+    /// threads and allocators reserve much more than they use.
+    pub max_memory_bytes: u64,
+    /// How many seconds of processor time the child may take, where the system can limit it. From 1 to 600; default
+    /// 10: more than any plugin needs, less than a loop takes.
+    pub max_cpu_seconds: u64,
+    /// The folder where plugins that passed are remembered. Default: `token-host/preflight` in the user's cache
+    /// folder (`XDG_CACHE_HOME`, `~/.cache`); where there is none, they are remembered by the running host alone.
+    pub cache: Option<PathBuf>,
+    /// Load plugins without having tried them. Default: false, since a plugin that crashes when it is loaded then
+    /// ends the host.
+    pub danger_skip: bool,
+}
+
+/// The `[trust]` table. `TrustSettings::default()` is what an absent table means: signatures are not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustSettings {
+    /// The minisign keys of which one must have signed each plugin file. Default: none, signatures are not asked for.
+    pub public_keys: Vec<PublicKey>,
 }
 
 /// One `[[plugin]]` entry.
@@ -165,11 +210,30 @@ impl Config {
         let base = std::path::absolute(base).map_err(|error| {
             Finding::error(&origin, format!("the folder {} cannot be made absolute: {error}", base.display()))
         })?;
-        let ((host, plugins), warnings) = parsing(text, &origin, |document, report| {
+        let (resolved, warnings) = parsing(text, &origin, |document, report| {
             let raw = RawConfig::read(document, report);
             resolve::resolve(raw, &base, make, report)
         })?;
-        Ok(Self { origin, host, plugins, warnings })
+        let Resolved { host, preflight, trust, plugins } = resolved;
+        Ok(Self { origin, host, preflight, trust, plugins, lock: None, warnings })
+    }
+
+    /// Nothing at all: every default.
+    pub(crate) fn empty() -> Self {
+        Self {
+            origin: Origin::Text,
+            host: HostSettings::default(),
+            preflight: PreflightSettings::default(),
+            trust: TrustSettings::default(),
+            plugins: Vec::new(),
+            lock: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The folders where bare library names are looked up, in order.
+    pub(crate) fn library_folders(&self) -> impl Iterator<Item = &Path> {
+        self.host.drop_in.iter().chain(&self.host.search).map(PathBuf::as_path)
     }
 }
 

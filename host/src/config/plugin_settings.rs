@@ -42,6 +42,12 @@ impl PluginSettings {
         Self { json: Zeroizing::new(settings.to_string()), resolved, places: HashMap::new() }
     }
 
+    /// Settings that another process read and sent here.
+    pub(crate) fn received(json: &str, resolved: &[String]) -> Self {
+        let resolved = resolved.iter().map(|value| Zeroizing::new(value.clone())).collect();
+        Self { json: Zeroizing::new(json.to_owned()), resolved, places: HashMap::new() }
+    }
+
     /// The settings as one JSON object.
     pub fn json(&self) -> &str {
         &self.json

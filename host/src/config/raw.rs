@@ -9,6 +9,8 @@ use super::{Findings, Origin, Place, parsing};
 /// `plugins.toml` as written.
 pub(super) struct RawConfig<'a> {
     pub(super) host: RawHost,
+    pub(super) preflight: RawPreflight,
+    pub(super) trust: RawTrust,
     /// In the order of the file.
     pub(super) plugins: Vec<RawPlugin<'a>>,
 }
@@ -22,6 +24,24 @@ pub(super) struct RawHost {
     pub(super) event_queue: Option<Written<i128>>,
     pub(super) max_plugin_bytes: Option<Written<i128>>,
     pub(super) danger_insecure_permissions: Option<Written<bool>>,
+    pub(super) superseded_warning_bytes: Option<Written<i128>>,
+}
+
+/// The `[preflight]` table as written.
+#[derive(Default)]
+pub(super) struct RawPreflight {
+    pub(super) program: Option<Written<String>>,
+    pub(super) deadline_ms: Option<Written<i128>>,
+    pub(super) max_memory_bytes: Option<Written<i128>>,
+    pub(super) max_cpu_seconds: Option<Written<i128>>,
+    pub(super) cache: Option<Written<String>>,
+    pub(super) danger_skip: Option<Written<bool>>,
+}
+
+/// The `[trust]` table as written.
+#[derive(Default)]
+pub(super) struct RawTrust {
+    pub(super) public_keys: Vec<Written<String>>,
 }
 
 /// One `[[plugin]]` entry as written.
@@ -46,12 +66,15 @@ impl<'a> RawConfig<'a> {
     pub(super) fn read(document: &'a DeTable<'a>, report: &mut Report<'_>) -> Self {
         let mut keys = Keys::new(document);
         let host = keys.table("host", report).map(|table| RawHost::read(table.value, report)).unwrap_or_default();
+        let preflight = keys.table("preflight", report);
+        let preflight = preflight.map(|table| RawPreflight::read(table.value, report)).unwrap_or_default();
+        let trust = keys.table("trust", report).map(|table| RawTrust::read(table.value, report)).unwrap_or_default();
         let entries = entries(&mut keys, report);
         keys.finish("", report);
         let mut names = Names::default();
         let plugins = entries.into_iter().map(|entry| RawPlugin::read(entry, &mut names, report)).collect();
         report.plugin = None;
-        Self { host, plugins }
+        Self { host, preflight, trust, plugins }
     }
 }
 
@@ -65,9 +88,35 @@ impl RawHost {
             event_queue: keys.integer("event_queue", report),
             max_plugin_bytes: keys.integer("max_plugin_bytes", report),
             danger_insecure_permissions: keys.boolean("danger_insecure_permissions", report),
+            superseded_warning_bytes: keys.integer("superseded_warning_bytes", report),
         };
         keys.finish("", report);
         host
+    }
+}
+
+impl RawPreflight {
+    fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Self {
+        let mut keys = Keys::new(table);
+        let preflight = Self {
+            program: keys.string("program", report),
+            deadline_ms: keys.integer("deadline_ms", report),
+            max_memory_bytes: keys.integer("max_memory_bytes", report),
+            max_cpu_seconds: keys.integer("max_cpu_seconds", report),
+            cache: keys.string("cache", report),
+            danger_skip: keys.boolean("danger_skip", report),
+        };
+        keys.finish("", report);
+        preflight
+    }
+}
+
+impl RawTrust {
+    fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Self {
+        let mut keys = Keys::new(table);
+        let trust = Self { public_keys: keys.strings("public_keys", report) };
+        keys.finish("", report);
+        trust
     }
 }
 

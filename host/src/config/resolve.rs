@@ -6,26 +6,31 @@ use std::time::Duration;
 
 use super::keys::Written;
 use super::plugin_settings::PluginSettings;
-use super::raw::{RawConfig, RawHost, RawPlugin};
+use super::raw::{RawConfig, RawHost, RawPlugin, RawPreflight, RawTrust};
 use super::report::Report;
 use super::secret_reference::Secrets;
-use super::{HostSettings, LibraryName, MakeSecrets, OnError, PluginEntry};
+use super::{HostSettings, LibraryName, MakeSecrets, OnError, PluginEntry, PreflightSettings, TrustSettings};
+
+/// The tables of a configuration, checked.
+pub(super) struct Resolved {
+    pub(super) host: HostSettings,
+    pub(super) preflight: PreflightSettings,
+    pub(super) trust: TrustSettings,
+    pub(super) plugins: Vec<PluginEntry>,
+}
 
 /// Checks and resolves `raw`; relative paths are relative to `base`. What is wrong goes to `report`, and its default
 /// stands in for it, so that everything else is checked too.
-pub(super) fn resolve(
-    raw: RawConfig<'_>,
-    base: &Path,
-    make: MakeSecrets,
-    report: &mut Report<'_>,
-) -> (HostSettings, Vec<PluginEntry>) {
+pub(super) fn resolve(raw: RawConfig<'_>, base: &Path, make: MakeSecrets, report: &mut Report<'_>) -> Resolved {
     let host = host_settings(raw.host, base, report);
+    let preflight = preflight_settings(raw.preflight, base, report);
+    let trust = trust_settings(raw.trust, report);
     // A file that is refused anyway must not leave new secrets behind.
     let make = if report.has_errors() { MakeSecrets::Ephemeral } else { make };
     let mut secrets = Secrets::new(base, make);
     let plugins = raw.plugins.into_iter().filter_map(|raw| plugin_entry(raw, base, &mut secrets, report)).collect();
     report.plugin = None;
-    (host, plugins)
+    Resolved { host, preflight, trust, plugins }
 }
 
 impl Default for HostSettings {
@@ -37,6 +42,20 @@ impl Default for HostSettings {
             event_queue: EVENT_QUEUE.default,
             max_plugin_bytes: MAX_PLUGIN_BYTES.default,
             danger_insecure_permissions: false,
+            superseded_warning_bytes: SUPERSEDED_WARNING_BYTES.default,
+        }
+    }
+}
+
+impl Default for PreflightSettings {
+    fn default() -> Self {
+        Self {
+            program: None,
+            deadline: Duration::from_millis(PREFLIGHT_DEADLINE_MS.default),
+            max_memory_bytes: MAX_MEMORY_BYTES.default,
+            max_cpu_seconds: MAX_CPU_SECONDS.default,
+            cache: None,
+            danger_skip: false,
         }
     }
 }
@@ -55,7 +74,36 @@ fn host_settings(raw: RawHost, base: &Path, report: &mut Report<'_>) -> HostSett
         event_queue: EVENT_QUEUE.read(raw.event_queue, report),
         max_plugin_bytes: MAX_PLUGIN_BYTES.read(raw.max_plugin_bytes, report),
         danger_insecure_permissions: raw.danger_insecure_permissions.is_some_and(|written| written.value),
+        superseded_warning_bytes: SUPERSEDED_WARNING_BYTES.read(raw.superseded_warning_bytes, report),
     }
+}
+
+fn preflight_settings(raw: RawPreflight, base: &Path, report: &mut Report<'_>) -> PreflightSettings {
+    let mut path = |key: &str, written: Written<String>| {
+        if written.value.is_empty() || written.value.contains('\0') {
+            report.error(written.place, format!("`{key}` must be a path"));
+        }
+        base.join(written.value)
+    };
+    PreflightSettings {
+        program: raw.program.map(|written| path("program", written)),
+        cache: raw.cache.map(|written| path("cache", written)),
+        deadline: Duration::from_millis(PREFLIGHT_DEADLINE_MS.read(raw.deadline_ms, report)),
+        max_memory_bytes: MAX_MEMORY_BYTES.read(raw.max_memory_bytes, report),
+        max_cpu_seconds: MAX_CPU_SECONDS.read(raw.max_cpu_seconds, report),
+        danger_skip: raw.danger_skip.is_some_and(|written| written.value),
+    }
+}
+
+fn trust_settings(raw: RawTrust, report: &mut Report<'_>) -> TrustSettings {
+    let mut public_keys = Vec::new();
+    for written in raw.public_keys {
+        match written.value.parse() {
+            Ok(key) => public_keys.push(key),
+            Err(expected) => report.error(written.place, format!("`public_keys`: {expected}")),
+        }
+    }
+    TrustSettings { public_keys }
 }
 
 /// The entry, or `None` when it has no name to go by.
@@ -149,21 +197,22 @@ fn on_error(written: &Written<String>, report: &mut Report<'_>) -> OnError {
     }
 }
 
-/// A whole number that the configuration may set: from 1 to `largest`.
+/// A whole number that the configuration may set: from `least` to `largest`.
 struct Number<T> {
     key: &'static str,
     unit: &'static str,
+    least: T,
     largest: T,
     default: T,
 }
 
-impl<T: Copy + Display + PartialOrd + From<u8> + TryFrom<i128>> Number<T> {
+impl<T: Copy + Display + PartialOrd + TryFrom<i128>> Number<T> {
     fn read(&self, written: Option<Written<i128>>, report: &mut Report<'_>) -> T {
         let Some(written) = written else { return self.default };
-        let number = T::try_from(written.value).ok().filter(|number| (T::from(1)..=self.largest).contains(number));
+        let number = T::try_from(written.value).ok().filter(|number| (self.least..=self.largest).contains(number));
         if number.is_none() {
-            let Self { key, unit, largest, .. } = self;
-            report.error(written.place, format!("`{key}` must be from 1 to {largest} {unit}"));
+            let Self { key, unit, least, largest, .. } = self;
+            report.error(written.place, format!("`{key}` must be from {least} to {largest} {unit}"));
         }
         number.unwrap_or(self.default)
     }
@@ -180,13 +229,23 @@ pub(crate) fn is_plugin_name(name: &str) -> bool {
 
 // The defaults' reasons stand with the public fields that they fill.
 const MAX_TOKEN_BYTES: Number<usize> =
-    Number { key: "max_token_bytes", unit: "bytes", largest: 1024 * 1024, default: 8 * 1024 };
-const EVENT_QUEUE: Number<usize> = Number { key: "event_queue", unit: "events", largest: 1_000_000, default: 4096 };
+    Number { key: "max_token_bytes", unit: "bytes", least: 1, largest: 1024 * 1024, default: 8 * 1024 };
+const EVENT_QUEUE: Number<usize> =
+    Number { key: "event_queue", unit: "events", least: 1, largest: 1_000_000, default: 4096 };
 const MAX_PLUGIN_BYTES: Number<u64> =
-    Number { key: "max_plugin_bytes", unit: "bytes", largest: 4 << 30, default: 256 << 20 };
-const DEADLINE_MS: Number<u64> = Number { key: "deadline_ms", unit: "milliseconds", largest: 600_000, default: 1000 };
+    Number { key: "max_plugin_bytes", unit: "bytes", least: 1, largest: 4 << 30, default: 256 << 20 };
+const SUPERSEDED_WARNING_BYTES: Number<u64> =
+    Number { key: "superseded_warning_bytes", unit: "bytes", least: 0, largest: 1 << 40, default: 256 << 20 };
+const PREFLIGHT_DEADLINE_MS: Number<u64> =
+    Number { key: "deadline_ms", unit: "milliseconds", least: 1, largest: 600_000, default: 10_000 };
+const MAX_MEMORY_BYTES: Number<u64> =
+    Number { key: "max_memory_bytes", unit: "bytes", least: 16 << 20, largest: 1 << 40, default: 2 << 30 };
+const MAX_CPU_SECONDS: Number<u64> =
+    Number { key: "max_cpu_seconds", unit: "seconds", least: 1, largest: 600, default: 10 };
+const DEADLINE_MS: Number<u64> =
+    Number { key: "deadline_ms", unit: "milliseconds", least: 1, largest: 600_000, default: 1000 };
 const MAX_BLOCKING_CALLS: Number<usize> =
-    Number { key: "max_blocking_calls", unit: "calls", largest: 1024, default: 16 };
+    Number { key: "max_blocking_calls", unit: "calls", least: 1, largest: 1024, default: 16 };
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,8 @@ fn nothing_is_fine_and_means_the_defaults() {
 #[test]
 fn every_key_arrives() {
     let text = "[host]\ndrop_in = 'plugins.d'\nsearch = ['a', '/b']\nmax_token_bytes = 1\n\
-                event_queue = 3\nmax_plugin_bytes = 4\ndanger_insecure_permissions = true\n[[plugin]]\nname = 'x'\n\
+                event_queue = 3\nmax_plugin_bytes = 4\ndanger_insecure_permissions = true\n\
+                superseded_warning_bytes = 0\n[[plugin]]\nname = 'x'\n\
                 tryfirst = true\ntrylast = false\nwrapper = false\non_error = 'continue'\ndeadline_ms = 5\n\
                 max_blocking_calls = 6\n[plugin.config]\nttl = 7\nsecret = { env = 'PATH' }";
     let config = parse(text).unwrap();
@@ -43,6 +44,7 @@ fn every_key_arrives() {
         event_queue: 3,
         max_plugin_bytes: 4,
         danger_insecure_permissions: true,
+        superseded_warning_bytes: 0,
     };
     assert_eq!(config.host, host);
     let plugin = &config.plugins[0];
@@ -51,7 +53,7 @@ fn every_key_arrives() {
         (plugin.on_error, plugin.deadline, plugin.max_blocking_calls),
         (OnError::Continue, Duration::from_millis(5), 6)
     );
-    assert_eq!(plugin.settings.place_of("ttl"), Some(Place { line: 17, column: 1 }));
+    assert_eq!(plugin.settings.place_of("ttl"), Some(Place { line: 18, column: 1 }));
     let path = std::env::var("PATH").unwrap();
     assert!(plugin.settings.json().contains(&path) && !format!("{config:?}").contains(&path), "held, and not shown");
 }
@@ -66,10 +68,11 @@ fn all_findings_of_all_plugins_come_at_once() {
     assert_eq!(
         parse(text).unwrap_err(),
         format!(
-            "<string>:1:2: unknown key `hots`, expected one of `host`, `plugin`; did you mean `host`?\n\
+            "<string>:1:2: unknown key `hots`, expected one of `host`, `preflight`, `trust`, `plugin`; did you mean \
+             `host`?\n\
              <string>:3:1: unknown key `max_tokens`, expected one of `drop_in`, `search`, `max_token_bytes`, \
-             `event_queue`, `max_plugin_bytes`, `danger_insecure_permissions`; did you mean \
-             `max_token_bytes`?\n\
+             `event_queue`, `max_plugin_bytes`, `danger_insecure_permissions`, \
+             `superseded_warning_bytes`; did you mean `max_token_bytes`?\n\
              <string>:6:1: plugin \"signed\": unknown key `secrt`, expected one of {keys} (the plugin's own settings \
              go under [plugin.config])\n\
              <string>:7:8: plugin \"signed\": `file` must be a string, found a whole number\n\

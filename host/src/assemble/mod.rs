@@ -1,0 +1,241 @@
+//! From a configuration to a generation: plan, try in a preflight, load, make, arrange, try.
+//!
+//! Every plugin is looked at before any is refused for, so that all findings come at once.
+
+mod arranged;
+mod finding_list;
+mod planned;
+
+use std::sync::Arc;
+
+use token_plugin_api::{
+    PluginError, PluginErrorKind,
+    abi::{
+        convert::error_from_v1,
+        manifest::{Hook, Manifest},
+        v1,
+    },
+};
+
+pub(crate) use self::{
+    arranged::places,
+    finding_list::FindingList,
+    planned::{Planned, Registered, plan},
+};
+use self::{
+    arranged::{arrange, warn_of_shadowed_names},
+    planned::From,
+};
+use crate::{
+    builder::StaticPlugin,
+    config::{Config, Finding, PLUGIN_NAME_RULE, PluginEntry, Severity, is_plugin_name},
+    engine::Engine,
+    error::Error,
+    instance::{Instance, InstanceKey},
+    load::Image,
+    preflight::{self, Candidate, Failed},
+    registry::Registry,
+    services::ForPlugin,
+    trial,
+};
+
+/// A registry, and what the operator should know of it.
+pub(crate) struct Generation {
+    pub(crate) registry: Registry,
+    pub(crate) warnings: Vec<Finding>,
+}
+
+/// Builds the generation after `old`, from which it takes over what has not changed.
+///
+/// # Errors
+///
+/// All findings at once; nothing is loaded by halves, and `old` is as it was.
+pub(crate) fn generation(engine: &Arc<Engine>, config: &Config, old: &Registry) -> Result<Generation, Error> {
+    let mut findings = FindingList::new(config);
+    let planned = plan(config, &engine.statics, &mut findings);
+    let planned = tried_before(engine, config, old, planned, &mut findings);
+    let made: Vec<Made> = planned.into_iter().filter_map(|one| make(engine, config, old, one, &mut findings)).collect();
+    try_new_ones(config, old, &made, &mut findings);
+    let parts = arrange(made);
+    warn_of_shadowed_names(&parts, &mut findings);
+    let warnings = findings.finish()?;
+    let registry = Registry::new(old.generation + 1, config.host.max_token_bytes, parts);
+    Ok(Generation { registry, warnings })
+}
+
+/// The plugins that passed their preflight, or need none: what is linked in, and what goes on unchanged.
+fn tried_before<'c>(
+    engine: &Engine,
+    config: &Config,
+    old: &Registry,
+    planned: Vec<Planned<'c>>,
+    findings: &mut FindingList<'_>,
+) -> Vec<Planned<'c>> {
+    if config.preflight.danger_skip {
+        return planned;
+    }
+    let candidates: Vec<Candidate<'_>> = planned.iter().filter_map(|planned| candidate(planned, old)).collect();
+    if candidates.is_empty() {
+        return planned;
+    }
+    let Some(program) = config.preflight.program.as_deref().or(engine.preflight_program.as_deref()) else {
+        findings.add(Severity::Warning, None, None, NO_PREFLIGHT.to_owned());
+        return planned;
+    };
+    let mut outcomes = preflight::try_out(program, &config.preflight, &engine.passed, &candidates).into_iter();
+    let mut passed = |planned: &Planned<'_>| {
+        let entry = &planned.registered.entry;
+        match candidate(planned, old).and_then(|_| outcomes.next()) {
+            None => true,
+            Some(Ok(warnings)) => {
+                warnings.into_iter().for_each(|warning| findings.warn(entry, warning));
+                true
+            }
+            Some(Err(Failed::Refused(message))) => {
+                findings.refuse(entry, message);
+                false
+            }
+            Some(Err(Failed::Settings(error))) => {
+                refuse_settings(entry, &error, findings);
+                false
+            }
+        }
+    };
+    let keep: Vec<bool> = planned.iter().map(&mut passed).collect();
+    planned.into_iter().zip(keep).filter_map(|(planned, keep)| keep.then_some(planned)).collect()
+}
+
+const NO_PREFLIGHT: &str = "plugins are loaded without a preflight, so one that crashes when it is loaded ends this \
+     process: name a token-host executable as `program` in [preflight]";
+
+fn candidate<'p>(planned: &'p Planned<'_>, old: &Registry) -> Option<Candidate<'p>> {
+    match &planned.from {
+        From::File(examined) if !old.instances.iter().any(|instance| instance.key == planned.registered.key()) => {
+            Some(Candidate { entry: &planned.registered.entry, examined })
+        }
+        From::File(_) | From::Linked(_) => None,
+    }
+}
+
+/// A plugin that was made.
+struct Made {
+    instance: Arc<Instance>,
+    registered: Registered,
+}
+
+fn make(
+    engine: &Arc<Engine>,
+    config: &Config,
+    old: &Registry,
+    Planned { registered, from }: Planned<'_>,
+    findings: &mut FindingList<'_>,
+) -> Option<Made> {
+    let entry = &registered.entry;
+    let image = match &from {
+        From::Linked(_) => None,
+        From::File(examined) => {
+            check_manifest(entry, examined.manifest(), findings);
+            Some(engine.images.load(examined).map_err(|message| findings.refuse(entry, message)).ok()?)
+        }
+    };
+    let key = registered.key();
+    let instance = match old.instances.iter().find(|instance| instance.key == key) {
+        Some(instance) => Arc::clone(instance),
+        None => {
+            let origin = match (&from, &image) {
+                (From::Linked(plugin), _) => Origin::Linked(plugin),
+                (From::File(_), Some(image)) => Origin::Image(image),
+                (From::File(_), None) => return None,
+            };
+            let made = instantiate(engine, key, entry, origin, old.generation + 1, config.host.event_queue);
+            Arc::new(made.map_err(|error| refuse_settings(entry, &error, findings)).ok()?)
+        }
+    };
+    for warning in &instance.warnings {
+        findings.warn(entry, warning.clone());
+    }
+    Some(Made { instance, registered })
+}
+
+/// What an instance is made by.
+pub(crate) enum Origin<'a> {
+    Image(&'a Image),
+    Linked(&'a StaticPlugin),
+}
+
+/// Makes an instance with the settings of an entry.
+///
+/// # Errors
+///
+/// What the plugin answers.
+pub(crate) fn instantiate(
+    engine: &Arc<Engine>,
+    key: InstanceKey,
+    entry: &PluginEntry,
+    origin: Origin<'_>,
+    generation: u64,
+    event_queue: usize,
+) -> Result<Instance, PluginError> {
+    let services = ForPlugin::services(&entry.name, engine);
+    let new = v1::NewInstanceV1 {
+        name: entry.name.as_str().into(),
+        settings: entry.settings.json().into(),
+        resolved: entry.settings.resolved().iter().map(|value| value.as_str().into()).collect(),
+    };
+    let made = match origin {
+        Origin::Image(image) => (image.root.new_instance())(services, new),
+        Origin::Linked(plugin) => (plugin.make)(services, new),
+    };
+    let made = made.into_result().map_err(error_from_v1)?;
+    Ok(Instance::new(key, made, generation, &engine.service, &engine.stops, event_queue))
+}
+
+/// Tries what is about to serve for the first time. Those of the first generation were tried in their preflight, and
+/// a command that does one thing and ends should not make a token more each time.
+fn try_new_ones(config: &Config, old: &Registry, made: &[Made], findings: &mut FindingList<'_>) {
+    let is_new = |instance: &Instance| instance.generation > old.generation;
+    for Made { instance, registered } in made.iter().filter(|made| is_new(&made.instance)) {
+        if old.generation == 0 {
+            continue;
+        }
+        let entry = &registered.entry;
+        let found = trial::try_out_within(config.preflight.deadline, instance, entry.deadline);
+        found.warnings.into_iter().for_each(|warning| findings.warn(entry, warning));
+        found.faults.into_iter().for_each(|fault| findings.refuse(entry, fault));
+    }
+}
+
+/// A plugin that could not be made of its settings: the finding points at the setting that it names.
+fn refuse_settings(entry: &PluginEntry, error: &PluginError, findings: &mut FindingList<'_>) {
+    let (about, setting) = match error.kind() {
+        PluginErrorKind::InvalidArgument => ("its configuration is not good", error.message().split('`').nth(1)),
+        _ => ("it could not be made", None),
+    };
+    let place = setting.and_then(|setting| entry.settings.place_of(setting)).or(entry.place);
+    findings.wrong = true;
+    findings.add(Severity::Error, place, Some(&entry.name), format!("{about}: {error}"));
+}
+
+fn check_manifest(entry: &PluginEntry, manifest: &Manifest, findings: &mut FindingList<'_>) {
+    if !is_plugin_name(&entry.name) {
+        let name = entry.name.escape_debug().take(64).collect::<String>();
+        findings.wrong(entry, format!("its manifest names it `{name}`, expected {PLUGIN_NAME_RULE}"));
+    }
+    if let Some(stated) = entry.wrapper
+        && stated != manifest.hooks.contains(&Hook::Wrapper)
+    {
+        let is = if stated { "is no wrapper" } else { "is a wrapper" };
+        findings.wrong(entry, format!("`wrapper` is {stated}, but the plugin {is}: its manifest tells"));
+    }
+    if !manifest.unknown_hooks.is_empty() {
+        let unknown = manifest.unknown_hooks.join("`, `");
+        findings.warn(entry, format!("it fills hooks that this host does not know, and will not call: `{unknown}`"));
+    }
+    if manifest.static_sha_and_avx {
+        findings.warn(entry, SLOW_HASHING.to_owned());
+    }
+}
+
+/// What the build flags cost that enable both instruction sets at compile time.
+pub const SLOW_HASHING: &str = "it was built with SHA and AVX instructions enabled statically (as `-C target-cpu=native` does), \
+     which can make hashing 30 times slower: build without, they are detected at run time";

@@ -1,0 +1,221 @@
+//! [`Planned`]: the plugins of a configuration in the order of registration, each examined, none loaded.
+//!
+//! What is linked in is registered first, then the files of the drop-in folder by name, then the
+//! `[[plugin]]` entries; an entry that names a file of the folder takes that file's place with it.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use token_plugin_api::abi::manifest::Manifest;
+
+use crate::{
+    admit::{self, Examined, Policy},
+    builder::StaticPlugin,
+    config::{Config, LibraryName, PluginEntry, PluginSettings, Severity},
+    instance::InstanceKey,
+    order::ordinal,
+};
+
+use super::finding_list::FindingList;
+
+/// A plugin that is to be made, in the order of registration.
+pub(crate) struct Planned<'c> {
+    pub(crate) registered: Registered,
+    pub(crate) from: From<'c>,
+}
+
+/// Where a plugin comes from.
+pub(crate) enum From<'c> {
+    File(Box<Examined>),
+    Linked(&'c StaticPlugin),
+}
+
+/// A plugin's registration: what the order law, and whoever reads a listing, wants to know of it.
+#[derive(Clone)]
+pub(crate) struct Registered {
+    pub(crate) entry: PluginEntry,
+    /// What the plugin itself asks for: tryfirst, trylast.
+    declared: (bool, bool),
+    /// None: it is linked in.
+    pub(crate) file: Option<RegisteredFile>,
+}
+
+/// What is known of a plugin's file.
+#[derive(Clone)]
+pub(crate) struct RegisteredFile {
+    pub(crate) path: PathBuf,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) manifest: Manifest,
+}
+
+impl Registered {
+    fn of_file(entry: PluginEntry, examined: &Examined) -> Self {
+        let manifest = examined.manifest().clone();
+        let file = RegisteredFile { path: examined.path().to_owned(), sha256: *examined.sha256(), manifest };
+        let declared = (file.manifest.tryfirst, file.manifest.trylast);
+        Self { entry, declared, file: Some(file) }
+    }
+
+    /// What an instance of it is made from.
+    pub(crate) fn key(&self) -> InstanceKey {
+        InstanceKey {
+            plugin: self.entry.name.clone(),
+            sha256: self.file.as_ref().map(|file| file.sha256),
+            settings: self.entry.settings.digest(),
+            max_blocking_calls: self.entry.max_blocking_calls,
+        }
+    }
+
+    /// tryfirst and trylast: the configuration's word, else the plugin's. Who sets only one of them
+    /// in the configuration does not want the plugin's other one on top.
+    pub(crate) fn flags(&self) -> (bool, bool) {
+        match (self.entry.tryfirst, self.entry.trylast) {
+            (Some(true), None) => (true, false),
+            (None, Some(true)) => (false, true),
+            (tryfirst, trylast) => (tryfirst.unwrap_or(self.declared.0), trylast.unwrap_or(self.declared.1)),
+        }
+    }
+
+    /// Why it stands where it does, when it was registered at this place.
+    pub(crate) fn reason(&self, registered: usize) -> String {
+        let mut reason = format!("registered {}", ordinal(registered));
+        let flags = self.flags();
+        for (flag, counts, written, declared) in [
+            ("tryfirst", flags.0, self.entry.tryfirst, self.declared.0),
+            ("trylast", flags.1, self.entry.trylast, self.declared.1),
+        ] {
+            match (counts, written, declared) {
+                (true, Some(_), _) => reason.push_str(&format!("; {flag} from config")),
+                (true, None, _) => reason.push_str(&format!("; {flag} declared by the plugin")),
+                (false, _, true) => reason.push_str(&format!("; {flag} declared by the plugin, overridden in config")),
+                (false, _, false) => {}
+            }
+        }
+        reason
+    }
+}
+
+/// Finds and examines every plugin of a configuration.
+pub(crate) fn plan<'c>(
+    config: &Config,
+    statics: &'c [StaticPlugin],
+    findings: &mut FindingList<'_>,
+) -> Vec<Planned<'c>> {
+    let policy = Policy {
+        danger_insecure_permissions: config.host.danger_insecure_permissions,
+        max_bytes: config.host.max_plugin_bytes,
+        public_keys: config.trust.public_keys.clone(),
+        lock: config.lock.clone(),
+    };
+    let entries: Vec<(&PluginEntry, Option<PathBuf>)> =
+        config.plugins.iter().map(|entry| (entry, find(entry, config, findings))).collect();
+    let mut planned: Vec<Planned<'c>> = Vec::new();
+    for plugin in statics {
+        let entry = PluginEntry::unwritten(&plugin.name, PluginSettings::from_json(&plugin.settings));
+        let registered = Registered { entry, declared: (plugin.tryfirst, plugin.trylast), file: None };
+        planned.push(Planned { registered, from: From::Linked(plugin) });
+    }
+    let of_file = |entry: PluginEntry, examined: Examined| Planned {
+        registered: Registered::of_file(entry, &examined),
+        from: From::File(Box::new(examined)),
+    };
+    for file in discover(config, findings) {
+        if entries.iter().any(|(_, path)| path.as_deref().is_some_and(|path| is_same(path, &file))) {
+            continue;
+        }
+        match admit::examine(&file, None, &policy) {
+            Ok(examined) => {
+                let entry = PluginEntry::unwritten(&examined.manifest().name, PluginSettings::empty());
+                planned.push(of_file(entry, examined));
+            }
+            Err(refusal) => {
+                findings.refused = true;
+                findings.add(Severity::Error, None, None, refusal.to_string());
+            }
+        }
+    }
+    let mut seen: HashMap<PathBuf, Examined> = HashMap::new();
+    for (entry, path) in entries {
+        let Some(path) = path else { continue };
+        // A file that several entries name is read once; a pin is each entry's own.
+        let examined = match seen.get(&path).filter(|_| entry.sha256.is_none()) {
+            Some(examined) => Ok(examined.clone()),
+            None => admit::examine(&path, entry.sha256.as_ref(), &policy),
+        };
+        match examined {
+            Ok(examined) => {
+                seen.insert(path, examined.clone());
+                planned.push(of_file(entry.clone(), examined));
+            }
+            Err(refusal) => findings.refuse(entry, refusal.to_string()),
+        }
+    }
+    refuse_repeated_names(&planned, findings);
+    tell_of_unused_locks(config, &planned, findings);
+    planned
+}
+
+fn discover(config: &Config, findings: &mut FindingList<'_>) -> Vec<PathBuf> {
+    match config.host.drop_in.as_deref().map(admit::discover) {
+        None => Vec::new(),
+        Some(Ok(files)) => files,
+        Some(Err(refusal)) => {
+            findings.wrong = true;
+            findings.add(Severity::Error, None, None, format!("the drop-in folder: {refusal}"));
+            Vec::new()
+        }
+    }
+}
+
+fn find(entry: &PluginEntry, config: &Config, findings: &mut FindingList<'_>) -> Option<PathBuf> {
+    let bare = match &entry.file {
+        LibraryName::Path(path) => return Some(path.clone()),
+        LibraryName::Bare(bare) => bare,
+    };
+    let folders: Vec<PathBuf> = config.library_folders().map(Path::to_owned).collect();
+    let found = admit::locate(bare, &folders);
+    if found.is_none() {
+        let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let looked_in = match folders.as_slice() {
+            [] => "no folder, since there is neither `drop_in` nor `search`".to_owned(),
+            folders => folders.join(", "),
+        };
+        let message = format!("there is no library {}, looked in {looked_in}", admit::library_file_name(bare));
+        findings.refuse(entry, message);
+    }
+    found
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+fn refuse_repeated_names(planned: &[Planned<'_>], findings: &mut FindingList<'_>) {
+    let place = |registered: &Registered| match &registered.file {
+        Some(file) => file.path.display().to_string(),
+        None => "what is linked in".to_owned(),
+    };
+    for (index, Planned { registered: later, .. }) in planned.iter().enumerate() {
+        let mut before = planned[..index].iter().map(|earlier| &earlier.registered);
+        if let Some(earlier) = before.find(|earlier| earlier.entry.name == later.entry.name) {
+            let message = format!(
+                "the name is used twice, by {} and by {}: give one of them a [[plugin]] entry with another name",
+                place(earlier),
+                place(later)
+            );
+            findings.wrong(&later.entry, message);
+        }
+    }
+}
+
+/// A file that is locked and not there is no danger, but probably not what was meant.
+fn tell_of_unused_locks(config: &Config, planned: &[Planned<'_>], findings: &mut FindingList<'_>) {
+    let Some(lock) = &config.lock else { return };
+    let files = planned.iter().filter_map(|planned| Some(planned.registered.file.as_ref()?.path.as_path()));
+    for unused in lock.unused(&files.collect::<Vec<_>>()) {
+        let message = format!("plugins.lock has {unused}, which no plugin is loaded from");
+        findings.add(Severity::Notice, None, None, message);
+    }
+}

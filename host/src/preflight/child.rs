@@ -1,0 +1,123 @@
+//! The child's half: does to one plugin all that a host would do, and tells each step before it.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    admit,
+    assemble::{self, Origin},
+    builder::Source,
+    clock::SystemClock,
+    config::{PluginEntry, PluginSettings},
+    engine::Engine,
+    instance::InstanceKey,
+    trial,
+};
+
+use super::wire::{Line, Request, Stage};
+
+/// How long the plugin's parts may take to be dropped; the host's own deadline is what counts.
+const STOP_DEADLINE: Duration = Duration::from_secs(600);
+
+/// The longest request, in bytes: a configuration has at most 1 MiB, and JSON may escape each letter of it.
+const MAX_REQUEST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Tries the plugin that comes on standard input.
+pub(super) fn run() -> io::Result<()> {
+    let mut input = BufReader::new(io::stdin().lock());
+    let mut line = Zeroizing::new(String::new());
+    (&mut input).take(MAX_REQUEST_BYTES).read_line(&mut line)?;
+    let request: Request = serde_json::from_str(&line).map_err(io::Error::from)?;
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
+    limit(&request);
+    let mut report = Report { nonce: request.nonce.clone() };
+    report.say(&Line::Begun(Stage::Load))?;
+    if try_out(&request, bytes, &mut report)? {
+        report.say(&Line::Done)?;
+    }
+    Ok(())
+}
+
+struct Report {
+    nonce: String,
+}
+
+impl Report {
+    fn say(&mut self, line: &Line) -> io::Result<()> {
+        // One write a line, after a line break: the plugin may have left a line of its own unfinished.
+        let text = format!("\n{} {}\n", self.nonce, serde_json::to_string(line)?);
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+}
+
+fn try_out(request: &Request, bytes: Vec<u8>, report: &mut Report) -> io::Result<bool> {
+    let engine = Arc::new(Engine::new(Source::Nothing, Arc::new(SystemClock), Vec::new()));
+    let examined = admit::examine_sent(Path::new(&request.file), bytes).map_err(|refusal| refusal.to_string());
+    let image = match examined.and_then(|examined| engine.images.load(&examined)) {
+        Ok(image) => image,
+        Err(message) => return report.say(&Line::NotLoaded(message)).map(|()| false),
+    };
+    report.say(&Line::Begun(Stage::Make))?;
+    let settings = PluginSettings::received(&request.settings, &request.resolved);
+    let entry = PluginEntry::unwritten(&request.name, settings);
+    let key = InstanceKey {
+        plugin: entry.name.clone(),
+        sha256: Some(image.sha256),
+        settings: entry.settings.digest(),
+        max_blocking_calls: entry.max_blocking_calls,
+    };
+    let instance = match assemble::instantiate(&engine, key, &entry, Origin::Image(&image), 1, 1) {
+        Ok(instance) => instance,
+        Err(error) => return report.say(&Line::not_made(&error)).map(|()| false),
+    };
+    let mut said = Ok(());
+    let found = trial::try_out(&instance, Duration::from_millis(request.call_deadline_ms), |step| {
+        let stage = match step {
+            trial::Step::Junk(handler) => Stage::Verify(handler.to_owned()),
+            trial::Step::Create(handler) => Stage::Create(handler.to_owned()),
+        };
+        said = report.say(&Line::Begun(stage));
+    });
+    said?;
+    for warning in found.warnings {
+        report.say(&Line::Warning(warning))?;
+    }
+    let is_good = found.faults.is_empty();
+    for fault in found.faults {
+        report.say(&Line::Fault(fault))?;
+    }
+    report.say(&Line::Begun(Stage::Drop))?;
+    drop(instance);
+    engine.stops.wait(STOP_DEADLINE);
+    report.say(&Line::Begun(Stage::End))?;
+    Ok(is_good)
+}
+
+/// Takes from this process what a plugin must not use up. What the system does not offer is left out: the host's
+/// deadline holds in any case.
+#[cfg(unix)]
+fn limit(request: &Request) {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    let at_most = |soft: u64, hard: u64| Rlimit { current: Some(soft), maximum: Some(hard) };
+    // A second more, after which the system kills instead of signalling.
+    let cpu = at_most(request.max_cpu_seconds, request.max_cpu_seconds + 1);
+    let memory = at_most(request.max_memory_bytes, request.max_memory_bytes);
+    for (resource, limit) in [(Resource::Core, at_most(0, 0)), (Resource::Cpu, cpu), (Resource::As, memory)] {
+        let _ = setrlimit(resource, limit);
+    }
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+}
+
+#[cfg(not(unix))]
+fn limit(_: &Request) {}

@@ -1,0 +1,251 @@
+//! Step 6 of admission, the preflight: all that the host is going to do with a plugin, done by a child process before.
+//!
+//! Nothing that can be read in a file tells what its code does. So before a plugin is loaded into the
+//! host, a child process loads it, checks its layout, makes it with its real configuration, has each
+//! handler judge a token that nobody made, tries it as [`trial`](crate::trial) does, drops it, and
+//! ends. A plugin that crashes, hangs, or uses up memory or processor time there never reaches the
+//! host. The child is a `token-host` executable under a hidden subcommand ([`SUBCOMMAND`]); it has a
+//! deadline, limits of address space and processor time, and writes no core file.
+//!
+//! What passed is remembered by file and configuration ([`passed`]), so that a start costs nothing
+//! the second time. It is a net for accidents and for careless plugins, not a wall: a plugin that
+//! *wants* to behave in the child and not in the host can.
+
+mod child;
+mod passed;
+mod process;
+mod wire;
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::Path,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use token_plugin_api::{PluginError, PluginErrorKind};
+
+pub(crate) use self::passed::Passed;
+use self::{
+    passed::{Folder, Tried},
+    process::Ended,
+    wire::{Line, Request, Stage},
+};
+use crate::{
+    admit::{Examined, hexadecimal},
+    config::{PluginEntry, PreflightSettings},
+};
+
+/// The argument that makes a `token-host` a preflight child.
+pub const SUBCOMMAND: &str = "preflight";
+
+/// Does what a preflight child does, on standard input and output: for executables that are named
+/// as `[preflight] program` and are run with [`SUBCOMMAND`] as their one argument.
+pub fn answer() -> ExitCode {
+    match child::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            use io::Write;
+            // Whoever runs this by hand wants to know what it is.
+            let _ = writeln!(io::stderr(), "expected a preflight's request on standard input: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Why a plugin did not pass.
+pub(crate) enum Failed {
+    /// The file is none that the host could load, or its plugin does not behave.
+    Refused(String),
+    /// The plugin cannot be made of its settings.
+    Settings(PluginError),
+}
+
+/// One plugin to be tried.
+pub(crate) struct Candidate<'a> {
+    pub(crate) entry: &'a PluginEntry,
+    pub(crate) examined: &'a Examined,
+}
+
+/// Tries plugins, several at once, and gives what became of each: its warnings, or why it failed.
+pub(crate) fn try_out(
+    program: &Path,
+    settings: &PreflightSettings,
+    passed: &Passed,
+    candidates: &[Candidate<'_>],
+) -> Vec<Result<Vec<String>, Failed>> {
+    let folder = Folder::open(settings.cache.as_deref());
+    let mut outcomes: Vec<_> =
+        candidates.iter().map(|candidate| passed.find(&candidate.tried(), folder.as_ref()).map(Ok)).collect();
+    let waiting = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_none()).map(|(place, _)| place);
+    let waiting: VecDeque<usize> = waiting.collect();
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(waiting.len());
+    let (waiting, tried) = (Mutex::new(waiting), Mutex::new(Vec::new()));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = || {
+        while let Some(place) = next() {
+            let outcome = candidates[place].try_out(program, settings);
+            tried.lock().unwrap_or_else(PoisonError::into_inner).push((place, outcome));
+        }
+    };
+    match workers {
+        0 => {}
+        // The only one, as at most reloads, needs no thread.
+        1 => work(),
+        _ => thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work)))),
+    }
+    for (place, outcome) in tried.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Ok(warnings) = &outcome {
+            passed.keep(&candidates[place].tried(), warnings, folder.as_ref());
+        }
+        outcomes[place] = Some(outcome);
+    }
+    let untried = || Err(Failed::Refused("its preflight was not run".to_owned()));
+    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(untried)).collect()
+}
+
+impl Candidate<'_> {
+    fn tried(&self) -> Tried<'_> {
+        Tried {
+            sha256: self.examined.sha256(),
+            name: &self.entry.name,
+            settings: self.entry.settings.digest(),
+            call_deadline_ms: self.call_deadline_ms(),
+        }
+    }
+
+    fn call_deadline_ms(&self) -> u64 {
+        u64::try_from(self.entry.deadline.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn try_out(&self, program: &Path, settings: &PreflightSettings) -> Result<Vec<String>, Failed> {
+        let refused = |problem: String| {
+            Failed::Refused(format!("the preflight of {} failed: {problem}", self.examined.path().display()))
+        };
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|error| refused(format!("no random number for it: {error}")))?;
+        let request = Request {
+            nonce: hexadecimal(&nonce),
+            name: self.entry.name.clone(),
+            file: self.examined.path().display().to_string(),
+            settings: self.entry.settings.json().to_owned(),
+            resolved: self.entry.settings.resolved().iter().map(|value| value.to_string()).collect(),
+            call_deadline_ms: self.call_deadline_ms(),
+            max_memory_bytes: settings.max_memory_bytes,
+            max_cpu_seconds: settings.max_cpu_seconds,
+        };
+        let mut heard = Heard::default();
+        let ended = process::run(program, &request, self.examined.shared_bytes(), settings.deadline, |line| {
+            heard.hear(line);
+        });
+        let ended = ended.map_err(|error| refused(format!("cannot run {}: {error}", program.display())))?;
+        if let Some(failed) = heard.failed {
+            return Err(match failed {
+                Line::NotMade { invalid_argument: true, message } => {
+                    Failed::Settings(PluginError::invalid_argument(message))
+                }
+                Line::NotMade { message, .. } => Failed::Settings(PluginError::new(PluginErrorKind::Failed, message)),
+                Line::NotLoaded(message) => Failed::Refused(message),
+                other => refused(other.problem()),
+            });
+        }
+        match ended.status {
+            Some(status) if heard.is_done && status.success() => {}
+            _ => return Err(refused(self.cause_of_death(&ended, &heard.stage, settings))),
+        }
+        if ended.stray_bytes > 0 {
+            let bytes = ended.stray_bytes;
+            heard.warnings.push(format!(
+                "it wrote {bytes} bytes to standard output in its preflight: programs that read the host's may trip over it"
+            ));
+        }
+        Ok(heard.warnings)
+    }
+
+    fn cause_of_death(&self, ended: &Ended, stage: &Stage, settings: &PreflightSettings) -> String {
+        let cause = match ended.status {
+            None => format!("it was not over within {} ms, and was ended while {stage}", settings.deadline.as_millis()),
+            Some(status) => format!("the process {} while {stage}", how(status, settings)),
+        };
+        match self.last_line(&ended.last_words) {
+            Some(words) => format!("{cause}; its last words: {words}"),
+            None => cause,
+        }
+    }
+
+    /// The last line that tells something, without secrets and control characters, and not too long.
+    fn last_line(&self, words: &str) -> Option<String> {
+        const MAX_LETTERS: usize = 200;
+        let is_telling = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+        let mut line = words.lines().rev().find(is_telling)?.trim().to_owned();
+        for secret in self.entry.settings.resolved().iter().filter(|secret| !secret.is_empty()) {
+            line = line.replace(secret.as_str(), "[value]");
+        }
+        let printable = |letter: char| if letter.is_control() { '?' } else { letter };
+        Some(line.chars().take(MAX_LETTERS).map(printable).collect())
+    }
+}
+
+/// What a child has said so far.
+struct Heard {
+    stage: Stage,
+    warnings: Vec<String>,
+    failed: Option<Line>,
+    is_done: bool,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self { stage: Stage::Start, warnings: Vec::new(), failed: None, is_done: false }
+    }
+}
+
+impl Heard {
+    fn hear(&mut self, line: Line) {
+        match line {
+            Line::Begun(stage) => self.stage = stage,
+            Line::Warning(warning) => self.warnings.push(warning),
+            Line::Done => self.is_done = true,
+            failed => {
+                self.failed.get_or_insert(failed);
+            }
+        }
+    }
+}
+
+/// How a process ended, to follow "the process".
+#[cfg(unix)]
+fn how(status: std::process::ExitStatus, settings: &PreflightSettings) -> String {
+    use std::os::unix::process::ExitStatusExt;
+
+    use rustix::process::Signal;
+
+    let Some(signal) = status.signal() else { return exited(status) };
+    let name = match Signal::from_named_raw(signal) {
+        Some(Signal::XCPU) => return format!("used up its {} s of processor time", settings.max_cpu_seconds),
+        Some(Signal::ABORT) => "SIGABRT",
+        Some(Signal::SEGV) => "SIGSEGV",
+        Some(Signal::BUS) => "SIGBUS",
+        Some(Signal::ILL) => "SIGILL",
+        Some(Signal::FPE) => "SIGFPE",
+        Some(Signal::TRAP) => "SIGTRAP",
+        Some(Signal::SYS) => "SIGSYS",
+        Some(Signal::KILL) => "SIGKILL",
+        _ => return format!("was ended by signal {signal}"),
+    };
+    format!("crashed ({name})")
+}
+
+#[cfg(not(unix))]
+fn how(status: std::process::ExitStatus, _: &PreflightSettings) -> String {
+    exited(status)
+}
+
+fn exited(status: std::process::ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("ended with exit code {code}"),
+        None => "ended".to_owned(),
+    }
+}

@@ -1,0 +1,243 @@
+//! [`Passed`]: the preflights that were passed, remembered by this process and in a cache folder.
+//!
+//! A plugin is remembered by a digest of everything that it was tried with: the host's version, its
+//! file's SHA-256, its name and its settings. The settings hold secrets, so the digest is keyed with
+//! a random value that lies in the folder, and nobody but the host's user may read either; a folder
+//! that others can write to is not used, for whoever writes there says what has passed.
+//!
+//! Each pass is a file of its own, named by the digest; in it are the warnings. So nothing has to be
+//! locked, and a file that is cut short does no harm.
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::admit::{check_path, hexadecimal};
+
+/// What a plugin was tried with.
+pub(super) struct Tried<'a> {
+    pub(super) sha256: &'a [u8; 32],
+    pub(super) name: &'a str,
+    pub(super) settings: [u8; 32],
+    pub(super) call_deadline_ms: u64,
+}
+
+/// The plugins that passed, as far as this process knows.
+#[derive(Debug, Default)]
+pub(crate) struct Passed(Mutex<HashMap<[u8; 32], Vec<String>>>);
+
+impl Passed {
+    /// The warnings with which it passed before.
+    pub(super) fn find(&self, tried: &Tried<'_>, folder: Option<&Folder>) -> Option<Vec<String>> {
+        if let Some(warnings) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&tried.digest(&[])) {
+            return Some(warnings.clone());
+        }
+        let warnings = folder?.read(tried)?;
+        self.remember(tried, &warnings);
+        Some(warnings)
+    }
+
+    /// Remembers that it passed, in the folder as well.
+    pub(super) fn keep(&self, tried: &Tried<'_>, warnings: &[String], folder: Option<&Folder>) {
+        self.remember(tried, warnings);
+        let Some(folder) = folder else { return };
+        if let Err(error) = folder.write(tried, warnings) {
+            tracing::warn!(folder = %folder.path.display(), %error, "a preflight was passed, and cannot be remembered");
+        }
+    }
+
+    fn remember(&self, tried: &Tried<'_>, warnings: &[String]) {
+        let mut passed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // As many as a host that is reloaded for years may come to; then it starts anew.
+        if passed.len() >= MAX_PASSES {
+            passed.clear();
+        }
+        passed.insert(tried.digest(&[]), warnings.to_owned());
+    }
+}
+
+impl Tried<'_> {
+    fn digest(&self, key: &[u8]) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        digest.update(b"token-host preflight 1");
+        // Each part of fixed length, or preceded by its length.
+        for part in [key, env!("CARGO_PKG_VERSION").as_bytes(), self.name.as_bytes()] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        digest.update(self.sha256);
+        digest.update(self.settings);
+        digest.update(self.call_deadline_ms.to_le_bytes());
+        digest.finalize().into()
+    }
+}
+
+/// The cache folder.
+pub(super) struct Folder {
+    path: PathBuf,
+    key: Vec<u8>,
+}
+
+impl Folder {
+    /// The folder that the configuration names, or the user's own. None where there is none, or none that is safe
+    /// to use; then preflights are remembered by the process alone.
+    pub(super) fn open(configured: Option<&Path>) -> Option<Self> {
+        let path = configured.map(Path::to_owned).or_else(of_the_user)?;
+        let opened =
+            create(&path).and_then(|()| read_key(&path)).and_then(|key| match check_path(&path.join(KEY_FILE)) {
+                Ok(()) => Ok(key),
+                Err(reason) => Err(io::Error::new(io::ErrorKind::PermissionDenied, reason.to_string())),
+            });
+        match opened {
+            Ok(key) => Some(Self { path, key }),
+            Err(error) => {
+                tracing::warn!(folder = %path.display(), %error, "preflights are not remembered: the folder is of no use");
+                None
+            }
+        }
+    }
+
+    fn file_of(&self, tried: &Tried<'_>) -> PathBuf {
+        self.path.join(hexadecimal(&tried.digest(&self.key)))
+    }
+
+    fn read(&self, tried: &Tried<'_>) -> Option<Vec<String>> {
+        let mut text = String::new();
+        fs::File::open(self.file_of(tried)).ok()?.take(MAX_PASS_BYTES).read_to_string(&mut text).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    fn write(&self, tried: &Tried<'_>, warnings: &[String]) -> io::Result<()> {
+        self.make_room()?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
+        file.write_all(serde_json::to_string(warnings)?.as_bytes())?;
+        file.persist(self.file_of(tried)).map(drop).map_err(|error| error.error)
+    }
+
+    /// Removes the oldest passes when there are too many.
+    fn make_room(&self) -> io::Result<()> {
+        let mut passes = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_name() != KEY_FILE {
+                passes.push((entry.metadata().and_then(|metadata| metadata.modified()).ok(), entry.path()));
+            }
+        }
+        if passes.len() >= MAX_PASSES {
+            passes.sort();
+            for (_, path) in passes.into_iter().take(MAX_PASSES / 4) {
+                // Another host may have removed it as well.
+                let _ = fs::remove_file(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn of_the_user() -> Option<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = match cfg!(windows) {
+        true => absolute("LOCALAPPDATA"),
+        false => absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache"))),
+    };
+    Some(caches?.join("token-host").join("preflight"))
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// The folder's random value, made by whichever host comes first.
+fn read_key(folder: &Path) -> io::Result<Vec<u8>> {
+    let path = folder.join(KEY_FILE);
+    for _ in 0..2 {
+        match fs::read(&path) {
+            Ok(key) if key.len() == KEY_BYTES => return Ok(key),
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "its key is not of the right length")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let mut key = [0; KEY_BYTES];
+        getrandom::fill(&mut key).map_err(io::Error::other)?;
+        // Whole, or not at all; readable by its owner alone.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&key)?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => return Ok(key.to_vec()),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, "its key comes and goes"))
+}
+
+const KEY_FILE: &str = "key";
+const KEY_BYTES: usize = 32;
+
+/// How many passes are remembered: some hundred plugins in some dozen configurations.
+const MAX_PASSES: usize = 4096;
+
+/// The longest list of warnings that is read, in bytes.
+const MAX_PASS_BYTES: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(settings: u8) -> Tried<'static> {
+        Tried { sha256: &[1; 32], name: "x", settings: [settings; 32], call_deadline_ms: 1 }
+    }
+
+    fn folder() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a").join("b");
+        (folder, path)
+    }
+
+    #[test]
+    fn another_process_remembers_what_passed_here() {
+        let (_folder, path) = folder();
+        let open = || Folder::open(Some(&path));
+        let here = Passed::default();
+        assert_eq!(here.find(&tried(1), open().as_ref()), None);
+        here.keep(&tried(1), &["odd".to_owned()], open().as_ref());
+        assert_eq!(here.find(&tried(1), None), Some(vec!["odd".to_owned()]));
+        let there = Passed::default();
+        assert_eq!(there.find(&tried(1), open().as_ref()), Some(vec!["odd".to_owned()]));
+        assert_eq!(there.find(&tried(2), open().as_ref()), None, "other settings");
+    }
+
+    #[test]
+    fn a_pass_that_is_damaged_is_none() {
+        let (_folder, path) = folder();
+        let open = Folder::open(Some(&path)).unwrap();
+        open.write(&tried(1), &[]).unwrap();
+        assert_eq!(open.read(&tried(1)), Some(Vec::new()));
+        fs::write(open.file_of(&tried(1)), "").unwrap();
+        assert_eq!(open.read(&tried(1)), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_reads_it_and_one_that_others_can_write_to_is_not_used() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_folder, path) = folder();
+        let open = Folder::open(Some(&path)).unwrap();
+        open.write(&tried(1), &[]).unwrap();
+        for file in [path.clone(), path.join(KEY_FILE), open.file_of(&tried(1))] {
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0, "{}", file.display());
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(Folder::open(Some(&path)).is_none());
+    }
+}
