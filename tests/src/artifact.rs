@@ -19,17 +19,39 @@ pub enum Plugin {
     Hostile,
     /// Registers a hook that its manifest does not declare.
     Undeclared,
+    /// Does nothing wrong as it is; with another deed in its file (see [`with_deed`](crate::with_deed)), does that
+    /// when it is loaded.
+    Constructor,
+    /// The same when it is asked for its root.
+    Root,
+    /// Its root has another layout than a plugin's.
+    OtherLayout,
 }
 
 impl Plugin {
     /// The library, in the target folder.
     pub fn path(self) -> &'static Path {
-        let built = built();
+        &built().libraries.iter().find(|(plugin, _)| *plugin == self).expect("all are built").1
+    }
+
+    const ALL: [Self; 6] =
+        [Self::Signed, Self::Hostile, Self::Undeclared, Self::Constructor, Self::Root, Self::OtherLayout];
+
+    /// Cargo's name for it.
+    fn target(self) -> &'static str {
         match self {
-            Self::Signed => &built.signed,
-            Self::Hostile => &built.hostile,
-            Self::Undeclared => &built.undeclared,
+            Self::Signed => "token_signed",
+            Self::Hostile => "token_hostile",
+            Self::Undeclared => "undeclared",
+            Self::Constructor => "constructor",
+            Self::Root => "root",
+            Self::OtherLayout => "other_layout",
         }
+    }
+
+    /// Whether it is one of the examples beside the hostile plugin.
+    fn is_example(self) -> bool {
+        !matches!(self, Self::Signed | Self::Hostile)
     }
 }
 
@@ -50,9 +72,7 @@ pub fn target_folder() -> PathBuf {
 
 struct Built {
     host: PathBuf,
-    signed: PathBuf,
-    hostile: PathBuf,
-    undeclared: PathBuf,
+    libraries: [(Plugin, PathBuf); Plugin::ALL.len()],
 }
 
 /// One call of cargo for everything, so that features are unified once. Cargo's own lock keeps
@@ -61,7 +81,10 @@ fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(cargo());
-        cargo.args(["build", "--lib", "--bins", "--example", "undeclared", "--message-format", "json"]);
+        cargo.args(["build", "--lib", "--bins", "--message-format", "json"]);
+        for example in Plugin::ALL.into_iter().filter(|plugin| plugin.is_example()) {
+            cargo.args(["--example", example.target()]);
+        }
         cargo.args(["-p", "token-host", "-p", "token-signed", "-p", "token-hostile"]);
         cargo.args(["--profile", profile()]).arg("--target-dir").arg(target_folder());
         let output = cargo.current_dir(repository()).stdin(Stdio::null()).output().expect("cargo can be run");
@@ -81,9 +104,7 @@ fn built() -> &'static Built {
         let is_program = |file: &Path| file.extension().unwrap_or_default() == env::consts::EXE_EXTENSION;
         Built {
             host: file("token-host", is_program),
-            signed: file("token_signed", is_library),
-            hostile: file("token_hostile", is_library),
-            undeclared: file("undeclared", is_library),
+            libraries: Plugin::ALL.map(|plugin| (plugin, file(plugin.target(), is_library))),
         }
     })
 }

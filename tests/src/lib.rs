@@ -19,6 +19,7 @@
 )]
 
 mod artifact;
+mod damage;
 mod dialog;
 mod forge;
 mod journal;
@@ -31,10 +32,11 @@ mod skip;
 mod wait;
 
 pub use artifact::{Plugin, host_binary, repository, target_folder};
+pub use damage::{flipped, truncated};
 pub use dialog::Dialog;
 pub use forge::{SECRET, compressed, forge, forge_encoded, now, plain};
 pub use journal::{Entry, Journal};
-pub use library::{replace_once, with_manifest};
+pub use library::{replace_once, stripped, with_deed, with_manifest};
 pub use oracle::Oracle;
 pub use python::Python;
 pub use run::{Run, run};

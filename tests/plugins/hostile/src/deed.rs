@@ -1,5 +1,7 @@
 //! What a handler does with a token or a request, once it is known which of them it was told.
 
+use std::process;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use token_plugin_api::{
@@ -7,7 +9,7 @@ use token_plugin_api::{
     TokenGenerator, Verdict,
 };
 
-use crate::{fuse, noise, settings::HandlerSettings};
+use crate::{fuse, harm, noise, settings::HandlerSettings};
 
 #[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +33,13 @@ pub(crate) enum VerifyDeed {
     /// Cuts the token in the middle of its first character that is not ASCII.
     PanicCutting,
     PanicInThread,
+    Abort,
+    /// Ends the process with exit code 7.
+    Exit,
+    /// Recurs until the stack is used up.
+    Overflow,
+    /// Never answers, and keeps a processor busy.
+    Spin,
     /// Never answers; an async handler holds no thread meanwhile.
     Hang,
     /// Never answers, and never gives its thread back.
@@ -56,6 +65,14 @@ pub(crate) enum CreateDeed {
     Fail,
     Panic,
     PanicWithBomb,
+    Abort,
+    /// Ends the process with exit code 7.
+    Exit,
+    /// Recurs until the stack is used up.
+    Overflow,
+    /// Never answers, and keeps a processor busy.
+    Spin,
+    /// Never answers; an async handler holds no thread meanwhile.
     Hang,
     Slow,
     InvalidArgument,
@@ -91,6 +108,10 @@ impl VerifyDeed {
             Self::PanicWithBomb => fuse::panic_with_bomb(),
             Self::PanicQuoting => panic!("it was told to panic at {token}"),
             Self::PanicCutting => return Err(PluginError::failed(cut(token))),
+            Self::Abort => process::abort(),
+            Self::Exit => harm::exit(),
+            Self::Overflow => harm::overflow(),
+            Self::Spin => harm::spin(),
             Self::AsTold => return Err(PluginError::invalid_argument("it was told to do as told")),
             Self::Validate => {
                 let generator = generator(call, &handler.generator)?;
@@ -129,6 +150,10 @@ impl CreateDeed {
             Self::Fail => return Err(PluginError::failed("it was told to fail")),
             Self::Panic => panic!("it was told to panic"),
             Self::PanicWithBomb => fuse::panic_with_bomb(),
+            Self::Abort => process::abort(),
+            Self::Exit => harm::exit(),
+            Self::Overflow => harm::overflow(),
+            Self::Spin => harm::spin(),
             Self::InvalidArgument => return Err(invalid_argument()),
             Self::Disabled => return Err(disabled()),
             Self::MissingTokenInfo => return Err(PluginError::missing_token_info("seed")),

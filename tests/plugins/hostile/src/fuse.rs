@@ -1,10 +1,10 @@
-//! `Drop` as nobody expects it: it panics, even that of a panic's payload, or takes its time.
+//! `Drop` as nobody expects it: it panics, even that of a panic's payload, ends the process, or takes its time.
 
-use std::{fs, panic::panic_any, path::Path, thread, time::Duration};
+use std::{fs, panic::panic_any, path::Path, process, thread, time::Duration};
 
-use crate::settings;
+use crate::{harm, settings};
 
-/// Something that panics or waits when it is dropped, if it was told so.
+/// Something that misbehaves when it is dropped, if it was told so.
 pub(crate) struct Fuse(pub(crate) settings::Drop);
 
 impl Drop for Fuse {
@@ -12,6 +12,8 @@ impl Drop for Fuse {
         match &self.0 {
             settings::Drop::Ok => {}
             settings::Drop::Panic => panic!("it was told to panic when dropped"),
+            settings::Drop::Abort => process::abort(),
+            settings::Drop::Hang => harm::hang(),
             settings::Drop::WaitFor(path) => {
                 say(&path.with_extension("begun"));
                 wait_for(path);

@@ -14,6 +14,7 @@ use token_plugin_api::{
 use crate::{
     deed::{CreateDeed, VerifyDeed},
     fuse::{Fuse, wait_for},
+    harm::hang,
     journal::Journal,
     settings::HandlerSettings,
     store::Store,
@@ -218,12 +219,5 @@ impl Drop for Held {
     fn drop(&mut self) {
         // The test reads the journal; a journal that cannot be written shows there, too.
         let _ = self.journal.note(&self.who, "dropped_future", ());
-    }
-}
-
-/// Waits for ever. A thread may be unparked by mistake, hence the loop.
-fn hang() -> ! {
-    loop {
-        thread::park();
     }
 }

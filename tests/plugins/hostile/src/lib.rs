@@ -1,7 +1,8 @@
 //! A plugin that does what its configuration tells it to, right or wrong: for the tests of the host.
 //!
 //! One library stands for every plugin of the tests, so that it is built once. `settings` is what
-//! can be told, `deed` is what handlers then do, `fuse` is what panics or waits where nobody expects it.
+//! can be told, `deed` is what handlers then do, `fuse` is what misbehaves when it is dropped, `harm` is what no
+//! process survives, `leftover` is what outlives its plugin.
 
 #![expect(clippy::panic, reason = "to panic is what this plugin is for")]
 
@@ -9,12 +10,16 @@ mod deed;
 mod fuse;
 mod generator;
 mod handler;
+mod harm;
 mod journal;
+mod leftover;
 mod noise;
 mod settings;
 mod sink;
 mod store;
 mod wrapper;
+
+use std::process;
 
 use token_plugin_api::{Hooks, PluginError, Result, export_plugin};
 
@@ -39,6 +44,15 @@ fn register(hooks: &mut Hooks, settings: Settings) -> Result<()> {
             hooks.warn("it was told to warn");
         }
         Register::Log => noise::log_everywhere(),
+        Register::Hang => harm::hang(),
+        Register::Spin => harm::spin(),
+        Register::Allocate => harm::allocate(),
+        Register::Abort => process::abort(),
+        Register::Exit => harm::exit(),
+        Register::Overflow => harm::overflow(),
+        Register::Thread => leftover::thread(),
+        Register::Locals => leftover::locals(&journal),
+        Register::Stdout => noise::print()?,
     }
     if let Some(id) = &settings.extension {
         hooks.extension(id, 42_u64);

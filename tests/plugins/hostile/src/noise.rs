@@ -1,6 +1,11 @@
-//! Log events of every level and origin, and threads that misbehave on their own.
+//! Noise: log events of every level and origin, output where none belongs, threads that panic on their own.
 
-use std::thread;
+use std::{
+    io::{self, Write},
+    thread,
+};
+
+use token_plugin_api::Result;
 
 /// One event a level by `tracing`, one by `log`, one from a thread of the plugin's own.
 pub(crate) fn log_everywhere() {
@@ -18,4 +23,9 @@ pub(crate) fn log_everywhere() {
 /// A thread that panics; its end is awaited, its panic is nobody's here.
 pub(crate) fn panic_in_a_thread() {
     let _ = thread::spawn(|| panic!("it was told to panic in a thread")).join();
+}
+
+/// A line on standard output, which is the host's.
+pub(crate) fn print() -> Result<()> {
+    Ok(writeln!(io::stdout(), "the plugin was told to write to standard output")?)
 }

@@ -47,6 +47,23 @@ pub(crate) enum Register {
     PanicWithBomb,
     Warn,
     Log,
+    /// Never returns, and sleeps.
+    Hang,
+    /// Never returns, and keeps a processor busy.
+    Spin,
+    /// Takes memory until there is none. Only for processes whose memory is limited.
+    Allocate,
+    Abort,
+    /// Ends the process with exit code 7.
+    Exit,
+    /// Recurs until the stack is used up.
+    Overflow,
+    /// Leaves a thread behind that never ends.
+    Thread,
+    /// Leaves values in thread-locals behind, which are dropped when their threads end.
+    Locals,
+    /// Writes a line to standard output.
+    Stdout,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +117,8 @@ pub(crate) enum Drop {
     #[default]
     Ok,
     Panic,
+    Abort,
+    Hang,
     /// Makes the file of this name with the ending `begun`, waits for the file itself, then makes the
     /// one with the ending `over`.
     WaitFor(PathBuf),

@@ -1,11 +1,10 @@
 //! An event sink that writes to the journal, or fails to.
 
-use std::thread;
-
 use token_plugin_api::{Delivery, Event, EventSink, PluginError, Result};
 
 use crate::{
     fuse::Fuse,
+    harm,
     journal::Journal,
     settings::{Record, SinkSettings},
 };
@@ -40,9 +39,7 @@ impl EventSink for Sink {
             }
             Record::Fail => Err(PluginError::failed("it was told to fail to record")),
             Record::Panic => panic!("it was told to panic when recording"),
-            Record::Hang => loop {
-                thread::park();
-            },
+            Record::Hang => harm::hang(),
         }
     }
 }
