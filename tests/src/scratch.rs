@@ -78,6 +78,13 @@ impl Scratch {
         self
     }
 
+    /// Has plugins tried by the `token-host` under test, also when the test itself is the host. `keys` are more lines
+    /// of the table.
+    pub fn preflight(&mut self, keys: &str) -> &mut Self {
+        let (program, cache) = (host_binary().display(), target_folder().join("tmp").join("cache"));
+        self.entry(&format!("[preflight]\nprogram = '{program}'\ncache = '{}'\n{keys}", cache.display()))
+    }
+
     /// Has plugins loaded without a preflight, which would be in the journal as well.
     pub fn no_preflight(&mut self) -> &mut Self {
         self.entry("[preflight]\ndanger_skip = true")

@@ -14,6 +14,7 @@ mod interop;
 mod logs;
 mod order;
 mod other_compiler;
+mod preflight;
 mod reload;
 mod signed;
 mod stores;

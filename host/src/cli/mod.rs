@@ -78,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
     if matches!(arguments.command, Command::Preflight) {
         return token_host::preflight::answer();
     }
+    output::claim();
     let output = Output::new(arguments.json);
     let ended = match arguments.command {
         Command::Create(create) => create.run(&arguments.config, &output),

@@ -12,7 +12,7 @@ use token_host::{Actor, Host, Reason, ReasonKind, RequestContext, Verdict, Verif
 use super::{
     exit::Failure,
     host,
-    output::{Output, unless_unread},
+    output::{Output, answers, unless_unread},
 };
 
 #[derive(Debug, Args)]
@@ -82,7 +82,7 @@ impl Verify {
 
 fn stream(host: &Host) -> Result<(), Failure> {
     let mut lines = BufReader::with_capacity(64 * 1024, io::stdin().lock());
-    let mut answers = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut answers = BufWriter::with_capacity(64 * 1024, answers());
     let mut line = Vec::new();
     while next_line(&mut lines, &mut line, host.max_token_bytes())
         .map_err(|error| Failure::Arguments(format!("cannot read stdin: {error}")))?

@@ -101,6 +101,8 @@ fn command(program: &Path) -> Command {
     command.arg(SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // With glibc each thread reserves address space for an arena of its own: on many cores more than the limit.
     command.env("MALLOC_ARENA_MAX", "2");
+    // Last words are to say what happened, and a backtrace comes after them.
+    command.env("RUST_BACKTRACE", "0");
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command
