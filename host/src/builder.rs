@@ -104,6 +104,15 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
+    /// The files that it is read from.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let path = match self {
+            Self::File(path) => Some(path),
+            Self::Nothing | Self::Text { .. } => None,
+        };
+        path.into_iter().flat_map(|path| [path.clone(), lock_file::path_of(path)])
+    }
+
     pub(crate) fn read(&self, make: MakeSecrets) -> Result<Config, Error> {
         Ok(match self {
             Self::Nothing => Config::empty(),
@@ -216,6 +225,11 @@ impl HostBuilder {
     /// As [`HostBuilder::build`].
     pub fn check(self) -> Result<Host, Error> {
         self.start(MakeSecrets::Ephemeral)
+    }
+
+    /// What is read, and what is linked in.
+    pub(crate) fn into_parts(self) -> (Source, Vec<StaticPlugin>) {
+        (self.source, self.statics)
     }
 
     fn start(self, make: MakeSecrets) -> Result<Host, Error> {

@@ -1,8 +1,12 @@
 //! [`Engine`]: what all clones of a host, and its plugins' services, share; a call from the registry to the events.
 
 use std::{
+    collections::HashSet,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,7 +16,7 @@ use token_plugin_api::{CreateToken, CreatedToken, Event, EventKind, Reason, Reas
 use crate::{
     builder::{Source, StaticPlugin},
     clock::Clock,
-    config::Finding,
+    config::{Config, Finding, MakeSecrets},
     dispatch::{self, Answer, Nobody},
     error::{Error, ErrorKind},
     events::EventHub,
@@ -22,6 +26,8 @@ use crate::{
     making,
     preflight::Passed,
     registry::{HandlerSlot, Registry},
+    status::{Libraries, Reloads},
+    watch::Seen,
 };
 
 /// How long plugins may take to stop, all together, before the host goes on without them.
@@ -41,6 +47,12 @@ pub(crate) struct Engine {
     pub(crate) source: Source,
     pub(crate) warnings: Mutex<Vec<Finding>>,
     pub(crate) reloading: Mutex<()>,
+    pub(crate) reloads: Reloads,
+    /// What the configuration was made from when it was last read.
+    seen: Mutex<Seen>,
+    /// The bytes of superseded libraries after which the log says so, and the next time.
+    superseded_warning_bytes: AtomicU64,
+    warned_of_superseded: AtomicU64,
     pub(crate) events: EventHub,
 }
 
@@ -58,7 +70,48 @@ impl Engine {
             source,
             warnings: Mutex::default(),
             reloading: Mutex::default(),
+            reloads: Reloads::default(),
+            seen: Mutex::default(),
+            superseded_warning_bytes: AtomicU64::new(u64::MAX),
+            warned_of_superseded: AtomicU64::default(),
             events: EventHub::new(),
+        }
+    }
+
+    /// Reads the configuration.
+    pub(crate) fn read(&self, make: MakeSecrets) -> Result<Config, Error> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, read) = seen.reading(&self.source, || self.source.read(make));
+        *seen = now;
+        let config = read?;
+        self.superseded_warning_bytes.store(config.host.superseded_warning_bytes, Ordering::Relaxed);
+        Ok(config)
+    }
+
+    /// What the configuration was made from when it was last read.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The plugin libraries in this process.
+    pub(crate) fn libraries(&self) -> Libraries {
+        let registry = self.registry.load();
+        let used: HashSet<[u8; 32]> = registry.instances.iter().filter_map(|instance| instance.key.sha256).collect();
+        self.images.libraries(&used)
+    }
+
+    /// Says in the log that superseded libraries take more than they should; again when it is twice as much.
+    pub(crate) fn warn_of_superseded(&self) {
+        let Libraries { superseded, superseded_bytes, .. } = self.libraries();
+        let bytes = superseded_bytes as u64;
+        let warned = self.warned_of_superseded.load(Ordering::Relaxed);
+        if bytes > self.superseded_warning_bytes.load(Ordering::Relaxed) && bytes >= warned.saturating_mul(2) {
+            self.warned_of_superseded.store(bytes, Ordering::Relaxed);
+            tracing::warn!(
+                superseded,
+                superseded_bytes,
+                "replaced libraries cannot be unloaded: only a restart frees them"
+            );
         }
     }
 

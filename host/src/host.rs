@@ -21,7 +21,11 @@ use crate::{
     explain::{self, Explanation},
     registry::{PluginRow, Registry},
     reload::Reload,
+    status::Status,
 };
+
+/// What the log calls the events of reloads.
+const LOG_TARGET: &str = "reload";
 
 /// A token host: plugins in call order, and the delegation to them. Cheap to clone; all clones are one host.
 #[derive(Clone)]
@@ -239,37 +243,53 @@ impl Host {
         too_long(self.max_token_bytes())
     }
 
-    /// How many plugin libraries are mapped, and the bytes of their files. They are never unloaded:
-    /// a replaced one stays until the process ends.
-    pub fn mapped_libraries(&self) -> (usize, usize) {
-        self.0.images.mapped()
-    }
-
-    /// How many events were dropped because a sink was too slow, over all sinks of this generation.
-    pub fn dropped_events(&self) -> u64 {
+    fn dropped_events(&self) -> u64 {
         let registry = self.0.registry.load();
         registry.sinks.iter().map(|slot| slot.instance.sinks[slot.index].dropped()).sum()
     }
 
-    /// Reads configuration and drop-in folder again, builds a new generation, then swaps. Calls in
-    /// flight finish on the old one; plugins that have not changed keep their instance and state.
+    /// Reads configuration and drop-in folder again, builds a new generation, tries it, then swaps.
+    /// Calls in flight finish on the old one; plugins that have not changed keep their instance and state.
     ///
     /// # Errors
     ///
-    /// As [`Host::from_file`]; the old generation then goes on.
+    /// As [`Host::from_file`]; the old generation then goes on. It is logged and counted as well: see
+    /// [`Host::status`].
     pub fn reload(&self) -> Result<Reload, Error> {
         let engine = &self.0;
         let _one_at_a_time = engine.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = engine.registry.load_full();
-        let config = engine.source.read(MakeSecrets::Create)?;
-        let Generation { registry, warnings } = assemble::generation(engine, &config, &old)?;
-        let reload = Reload::between(&old, &registry);
+        match self.next_generation(&old) {
+            Ok(reload) => {
+                for change in &reload.changes {
+                    tracing::info!(target: LOG_TARGET, generation = reload.generation, "{change}");
+                }
+                engine.reloads.succeeded(Arc::downgrade(&old));
+                engine.warn_of_superseded();
+                Ok(reload)
+            }
+            Err(error) => {
+                let generation = old.generation;
+                tracing::error!(target: LOG_TARGET, generation, "the change is refused, and nothing changes: {error}");
+                engine.reloads.failed(&error, &*engine.clock);
+                Err(error)
+            }
+        }
+    }
+
+    fn next_generation(&self, old: &Registry) -> Result<Reload, Error> {
+        let engine = &self.0;
+        let config = engine.read(MakeSecrets::Create)?;
+        let Generation { registry, warnings } = assemble::generation(engine, &config, old)?;
+        let reload = Reload::between(old, &registry);
         engine.registry.store(Arc::new(registry));
         *engine.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
-        for change in &reload.changes {
-            tracing::info!(generation = reload.generation, "{change}");
-        }
         Ok(reload)
+    }
+
+    /// How the host is doing: generations, reloads, and what cannot be unloaded.
+    pub fn status(&self) -> Status {
+        self.0.reloads.status(self.generation(), self.0.libraries(), self.dropped_events())
     }
 
     /// Everything that happens to tokens from now on.
@@ -278,7 +298,7 @@ impl Host {
     }
 
     pub(crate) fn start(engine: Arc<Engine>, make: MakeSecrets) -> Result<Self, Error> {
-        let config = engine.source.read(make)?;
+        let config = engine.read(make)?;
         let Generation { registry, warnings } = assemble::generation(&engine, &config, &Registry::default())?;
         engine.registry.store(Arc::new(registry));
         *engine.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;

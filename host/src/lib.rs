@@ -49,11 +49,14 @@ mod load;
 mod making;
 mod manage;
 pub mod order;
+mod outline;
 pub mod preflight;
 mod registry;
 mod reload;
 mod services;
+mod status;
 mod trial;
+mod watch;
 mod wrap;
 
 pub use assemble::SLOW_HASHING;
@@ -63,10 +66,13 @@ pub use error::{Error, ErrorKind};
 pub use events::Events;
 pub use explain::{Explanation, Step};
 pub use host::{Host, Verification};
+pub use outline::{Outline, OutlineRow, Plan};
 pub use registry::PluginRow;
 pub use reload::Reload;
+pub use status::{FailedReload, Libraries, Status};
 pub use token_plugin_api::{
     self, Actor, Actors, CreateToken, CreatedToken, Event, EventKind, Expires, InvalidateTokens, InvalidatedToken,
     InvalidatedTokens, Reason, ReasonKind, RequestContext, TokenDetails, TokenFilter, TokenPage, TokenRecord,
     TokenRestrictions, TokenSelector, UpdateToken, Verdict,
 };
+pub use watch::Watch;

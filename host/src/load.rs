@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     mem::ManuallyDrop,
     sync::{Arc, Mutex, PoisonError},
@@ -15,7 +15,10 @@ use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WI
 use libloading::Library;
 use token_plugin_api::abi::v1::PluginRoot_Ref;
 
-use crate::admit::{Examined, Sealed};
+use crate::{
+    admit::{Examined, Sealed},
+    status::Libraries,
+};
 
 /// A plugin library in this process.
 pub(crate) struct Image {
@@ -54,16 +57,25 @@ impl Images {
         image
     }
 
-    /// How many images are mapped, and the bytes of their files.
-    pub(crate) fn mapped(&self) -> (usize, usize) {
+    /// What is mapped, and what of it is none of these.
+    pub(crate) fn libraries(&self, used: &HashSet<[u8; 32]>) -> Libraries {
         let images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (images.len(), images.values().map(|loaded| loaded.size_bytes).sum())
+        let mut libraries = Libraries::default();
+        for (sha256, loaded) in images.iter() {
+            libraries.mapped += 1;
+            libraries.mapped_bytes += loaded.size_bytes;
+            if !used.contains(sha256) {
+                libraries.superseded += 1;
+                libraries.superseded_bytes += loaded.size_bytes;
+            }
+        }
+        libraries
     }
 }
 
 impl fmt::Debug for Images {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Images").field(&self.mapped()).finish()
+        f.debug_tuple("Images").field(&self.libraries(&HashSet::new())).finish()
     }
 }
 

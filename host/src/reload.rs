@@ -17,40 +17,65 @@ pub struct Reload {
 
 impl Reload {
     pub(crate) fn between(old: &Registry, new: &Registry) -> Self {
-        let place = |rows: &[PluginRow], row: &PluginRow| {
-            rows.iter().filter(|other| other.kind == row.kind).position(|other| is_same(other, row))
-        };
-        let mut changes = Vec::new();
-        for row in &old.rows {
-            if place(&new.rows, row).is_none() {
-                changes.push(format!("{} was removed", label(row)));
-            }
-        }
-        for row in &new.rows {
-            let now = place(&new.rows, row).unwrap_or_default();
-            let Some(before) = place(&old.rows, row) else {
-                changes.push(format!("{} was added as {}", label(row), ordinal(now)));
-                continue;
-            };
-            if before != now {
-                changes.push(format!("{} moved from {} to {}", label(row), ordinal(before), ordinal(now)));
-            }
-            let earlier = old.rows.iter().find(|other| is_same(other, row));
-            if earlier.is_some_and(|earlier| earlier.generation != row.generation) {
-                let file_changed = earlier.is_some_and(|earlier| earlier.sha256 != row.sha256);
-                let how =
-                    if file_changed { "was replaced by another file" } else { "was made anew with other settings" };
-                changes.push(format!("{} {how}", label(row)));
-            }
-        }
-        Self { generation: new.generation, changes }
+        let lines = |registry: &Registry| registry.rows.iter().map(Line::of_row).collect::<Vec<_>>();
+        Self { generation: new.generation, changes: differences(&lines(old), &lines(new)) }
     }
 }
 
-fn is_same(one: &PluginRow, other: &PluginRow) -> bool {
-    one.kind == other.kind && one.name == other.name && one.plugin == other.plugin
+/// One line of a listing in call order, as far as a difference tells of it.
+pub(crate) struct Line {
+    /// What it is, and whose: two lines with the same are the same thing before and after.
+    pub(crate) label: String,
+    pub(crate) plugin: String,
+    pub(crate) kind: &'static str,
+    pub(crate) sha256: Option<String>,
+    /// What differs when it is not the same instance.
+    pub(crate) made: String,
 }
 
-fn label(row: &PluginRow) -> String {
-    format!("{} \"{}\"", row.kind, row.name)
+impl Line {
+    fn of_row(row: &PluginRow) -> Self {
+        Self {
+            label: format!("{} \"{}\"", row.kind, row.name),
+            plugin: row.plugin.clone(),
+            kind: row.kind,
+            sha256: row.sha256.clone(),
+            made: row.generation.to_string(),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.label == other.label && self.plugin == other.plugin
+    }
+
+    /// Its place among its kind.
+    fn place(&self, lines: &[Self]) -> Option<usize> {
+        lines.iter().filter(|line| line.kind == self.kind).position(|line| line.is_same(self))
+    }
+}
+
+/// What is removed, added, at another place, or made anew.
+pub(crate) fn differences(old: &[Line], new: &[Line]) -> Vec<String> {
+    let removed = old.iter().filter(|line| line.place(new).is_none());
+    let mut changes: Vec<String> = removed.map(|line| format!("{} was removed", line.label)).collect();
+    for line in new {
+        let label = &line.label;
+        let now = line.place(new).unwrap_or_default();
+        let Some(before) = line.place(old) else {
+            changes.push(format!("{label} was added as {}", ordinal(now)));
+            continue;
+        };
+        if before != now {
+            changes.push(format!("{label} moved from {} to {}", ordinal(before), ordinal(now)));
+        }
+        let earlier = old.iter().find(|earlier| earlier.is_same(line));
+        if let Some(earlier) = earlier.filter(|earlier| earlier.made != line.made) {
+            let how = match earlier.sha256 == line.sha256 {
+                true => "was made anew with other settings",
+                false => "was replaced by another file",
+            };
+            changes.push(format!("{label} {how}"));
+        }
+    }
+    changes
 }

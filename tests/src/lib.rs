@@ -20,6 +20,7 @@
 
 mod artifact;
 mod damage;
+mod debian;
 mod dialog;
 mod forge;
 mod journal;
@@ -33,6 +34,7 @@ mod wait;
 
 pub use artifact::{Plugin, host_binary, repository, target_folder};
 pub use damage::{flipped, truncated};
+pub use debian::debian_program;
 pub use dialog::Dialog;
 pub use forge::{SECRET, compressed, forge, forge_encoded, now, plain};
 pub use journal::{Entry, Journal};

@@ -18,5 +18,6 @@ mod preflight;
 mod reload;
 mod signed;
 mod stores;
+mod trust;
 mod verify;
 mod wrappers;

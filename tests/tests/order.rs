@@ -97,7 +97,7 @@ fn the_data_is_what_real_pluggy_answers() {
 fn listed(scratch: &Scratch) -> Vec<String> {
     let listed = scratch.run(["plugins", "--json"]);
     assert_eq!(listed.code(), 0, "{listed}");
-    let rows = listed.json();
+    let rows = listed.json()["plugins"].take();
     let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
     rows.as_array().unwrap().iter().map(|row| format!("{} ({})", text(row, "name"), text(row, "kind"))).collect()
 }
@@ -127,7 +127,7 @@ fn flags_in_the_configuration_move_a_plugin() {
     let expected = ["w (wrapper)", "e (handler)", "a (handler)", "c (handler)", "b (handler)", "d (handler)"];
     assert_eq!(listed(&scratch), expected);
 
-    let rows = scratch.run(["plugins", "--json"]).json();
+    let rows = scratch.run(["plugins", "--json"]).json()["plugins"].take();
     let reason = |name: &str| {
         let row = rows.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
         row["reason"].as_str().unwrap().to_owned()
@@ -179,7 +179,7 @@ fn the_configuration_overrides_what_the_plugin_asks_for() {
         scratch.plugin_of(&library, "x", keys, &handler("x"));
         scratch.plugin("c", Plugin::Hostile, &handler("c"));
         assert_eq!(listed(&scratch), order.map(|name| format!("{name} (handler)")), "{asks}, but {keys}");
-        let rows = scratch.run(["plugins", "--json"]).json();
+        let rows = scratch.run(["plugins", "--json"]).json()["plugins"].take();
         let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "x").unwrap();
         let flags = json!({ "name": "x", "tryfirst": order[0] == "x", "trylast": order[2] == "x", "wrapper": false });
         assert_eq!((only_the_order(row), &row["reason"]), (flags, &json!(reason)), "{asks}, but {keys}");

@@ -1,12 +1,9 @@
 //! A plugin that another compiler built, in this host: what an ABI-stable interface is for.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::{path::PathBuf, process::Command};
 
 use token_host::{CreateToken, Host, TokenRestrictions};
-use token_host_tests::{SECRET, Scratch, Skip, repository, skipped, target_folder};
+use token_host_tests::{SECRET, Scratch, Skip, debian_program, repository, skipped, target_folder};
 
 /// The minor version of the workspace's `rust-version`.
 const OLDEST_MINOR: u32 = 88;
@@ -19,21 +16,7 @@ struct OtherCompiler {
 
 impl OtherCompiler {
     fn find() -> Result<Self, Skip> {
-        if !cfg!(target_os = "linux") {
-            return Err(Skip("it is a Debian package".to_owned()));
-        }
-        Self::installed().or_else(|_| {
-            let install = ["install", "-y", "--no-install-recommends", "rustc-web", "cargo-web"];
-            attempt(Command::new("apt-get").arg("update"))
-                .and_then(|_| attempt(Command::new("apt-get").args(install)))?;
-            Self::installed()
-        })
-    }
-
-    fn installed() -> Result<Self, Skip> {
-        let advice = |Skip(why)| Skip(format!("install the Debian packages rustc-web and cargo-web ({why})"));
-        let rustc = file_of("rustc-web", "rustc").map_err(advice)?;
-        let cargo = file_of("cargo-web", "cargo").map_err(advice)?;
+        let (rustc, cargo) = (debian_program("rustc-web", "rustc")?, debian_program("cargo-web", "cargo")?);
         let other = Self { rustc, cargo };
         let version = other.version();
         let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
@@ -68,28 +51,6 @@ impl OtherCompiler {
         let version = Command::new(&self.rustc).arg("--version").output().unwrap();
         String::from_utf8(version.stdout).unwrap().trim().to_owned()
     }
-}
-
-/// The program in a Debian package, wherever the package puts it.
-fn file_of(package: &str, program: &str) -> Result<PathBuf, Skip> {
-    let listed = attempt(Command::new("dpkg").args(["-L", package]))?;
-    let files = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let file = files.lines().map(PathBuf::from).find(|file| {
-        file.parent().is_some_and(|folder| folder.ends_with("bin"))
-            && file.file_name().is_some_and(|name| name == program)
-    });
-    file.ok_or_else(|| Skip(format!("{package} has no {program}")))
-}
-
-fn attempt(command: &mut Command) -> Result<Output, Skip> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.env("DEBIAN_FRONTEND", "noninteractive").output();
-    let output = output.map_err(|error| Skip(format!("{program} cannot be run: {error}")))?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(Skip(format!("{program} failed: {}", stderr.trim_end().lines().last().unwrap_or_default())))
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Running {
         assert!(matches!(error.kind(), ErrorKind::Admission | ErrorKind::Config), "{error}");
         let actor = self.host.verify_token_blocking(&self.token).unwrap().unwrap();
         assert_eq!((actor.id(), self.host.generation()), ("root", 1), "the old generation goes on");
-        assert_eq!(self.host.mapped_libraries().0, 1, "nothing else was loaded");
+        assert_eq!(self.host.status().libraries.mapped, 1, "nothing else was loaded");
         error.to_string()
     }
 

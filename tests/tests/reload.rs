@@ -206,7 +206,7 @@ fn a_library_may_be_replaced_or_overwritten_under_a_running_host() {
     let changes = host.reload().unwrap().changes.join("; ");
     assert!(changes.contains("handler \"good\" was replaced by another file"), "{changes}");
     assert_eq!(claim(&host, "good", "calls"), 1, "another instance, which its trial has called once");
-    assert_eq!(host.mapped_libraries().0, 2, "the old copy stays mapped");
+    assert_eq!(host.status().libraries.mapped, 2, "the old copy stays mapped");
 }
 
 #[test]
@@ -236,5 +236,5 @@ fn the_same_file_is_mapped_once() {
         handler(&mut scratch, name, "");
     }
     let host = host(&scratch);
-    assert_eq!(host.mapped_libraries().0, 1);
+    assert_eq!(host.status().libraries.mapped, 1);
 }

@@ -215,7 +215,7 @@ fn a_wrapper_learns_that_the_caller_went_away() {
 #[test]
 fn wrappers_are_listed_before_handlers() {
     let scratch = wrapped(TWO);
-    let rows = scratch.run(["plugins", "--json"]).json();
+    let rows = scratch.run(["plugins", "--json"]).json()["plugins"].take();
     let rows: Vec<(&Value, &Value)> = rows.as_array().unwrap().iter().map(|row| (&row["name"], &row["kind"])).collect();
     let (wrapper, handler) = (json!("wrapper"), json!("handler"));
     assert_eq!(rows, [(&json!("outer"), &wrapper), (&json!("inner"), &wrapper), (&json!("told"), &handler)]);

@@ -17,14 +17,11 @@ use token_plugin_api::{
     },
 };
 
+use self::arranged::{arrange, warn_of_shadowed_names};
 pub(crate) use self::{
     arranged::places,
     finding_list::FindingList,
-    planned::{Planned, Registered, plan},
-};
-use self::{
-    arranged::{arrange, warn_of_shadowed_names},
-    planned::From,
+    planned::{From, Planned, Registered, plan},
 };
 use crate::{
     builder::StaticPlugin,

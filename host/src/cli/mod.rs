@@ -6,8 +6,10 @@ mod exit;
 mod explain;
 mod inspect;
 mod lifetime;
+mod lock;
 mod new;
 mod output;
+mod plan;
 mod plugins;
 mod quickstart;
 mod table;
@@ -53,8 +55,12 @@ enum Command {
     Explain(explain::Explain),
     /// List what is registered, in call order, with the reason for each place
     Plugins(plugins::Plugins),
+    /// Show the order before and after a change of the configuration; nothing is loaded
+    Plan(plan::Planned),
     /// Check configuration and plugins, and report every finding
     Check,
+    /// Write plugins.lock: from then on only the plugin files as they are now are loaded
+    Lock,
     /// Show what a library says of itself; nothing in it is executed
     Inspect(inspect::Inspect),
     /// Write a new plugin crate that builds and whose test passes
@@ -85,7 +91,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(&arguments.config, &output),
         Command::Explain(explain) => explain.run(&arguments.config, &output),
         Command::Plugins(plugins) => plugins.run(&arguments.config, &output),
+        Command::Plan(plan) => plan.run(&arguments.config, &output),
         Command::Check => check::run(&arguments.config, &output),
+        Command::Lock => lock::run(&arguments.config, &output),
         Command::Inspect(inspect) => inspect.run(&output),
         Command::New(new) => new.run(&output),
         Command::Quickstart => quickstart::run(&arguments.config, &output),
@@ -130,7 +138,7 @@ fn host(config: &Path, output: &Output) -> Result<Host, Error> {
 
 fn start_log() {
     use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_from_env("TOKEN_HOST_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("TOKEN_HOST_LOG").unwrap_or_else(|_| EnvFilter::new("warn,reload=info"));
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
 }

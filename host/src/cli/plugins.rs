@@ -7,8 +7,9 @@ use std::{
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 use token_host::{
-    Error, PluginRow,
+    Error, PluginRow, Status,
     config::{Origin, order_entries},
     order::{Registration, call_order, ordinal},
 };
@@ -52,7 +53,7 @@ fn registered(config: &Path, output: &Output) -> Result<(), Failure> {
     let host = host(config, output)?;
     let rows = host.plugins();
     if output.is_json() {
-        return output.json(&rows);
+        return output.json(&json!({ "plugins": rows, "status": host.status() }));
     }
     let rows: Vec<[String; 8]> = rows
         .iter()
@@ -75,7 +76,12 @@ fn registered(config: &Path, output: &Output) -> Result<(), Failure> {
             ]
         })
         .collect();
-    output.line(&table(["NAME", "PLUGIN", "KIND", "EXECUTION", "CLAIMS", "FILE", "GENERATION", "WHY HERE"], &rows))
+    output.line(&table(["NAME", "PLUGIN", "KIND", "EXECUTION", "CLAIMS", "FILE", "GENERATION", "WHY HERE"], &rows))?;
+    let Status { generation, libraries, .. } = host.status();
+    output.line(&format!(
+        "\nGeneration {generation}; {} libraries of {} bytes are mapped, {} of {} bytes are superseded.",
+        libraries.mapped, libraries.mapped_bytes, libraries.superseded, libraries.superseded_bytes
+    ))
 }
 
 fn order_only(file: &Path, output: &Output) -> Result<(), Failure> {

@@ -65,6 +65,12 @@ impl Verify {
     pub(crate) fn run(self, config: &Path, output: &Output) -> Result<(), Failure> {
         let host = host(config, output)?;
         if self.token == "-" {
+            // It may run for long, so it takes up what changes.
+            let watch = host.watch()?;
+            #[cfg(unix)]
+            let _watch = watch.reload_on_hangup()?;
+            #[cfg(not(unix))]
+            let _watch = watch;
             return stream(&host);
         }
         let verification = host.verify_blocking(&self.token, &RequestContext::default());
