@@ -32,6 +32,9 @@ pub(crate) type Slot = u32;
 /// The slot of an instance that is linked into the host.
 pub(crate) const IN_PROCESS: Slot = 0;
 
+/// The target of the log record about a panic on a thread of the plugin's own.
+pub(crate) const PANIC_TARGET: &str = "panic";
+
 /// By slot, less one; none: free.
 static SLOTS: RwLock<Vec<Option<Weak<HostServices>>>> = RwLock::new(Vec::new());
 
@@ -112,7 +115,7 @@ fn on_panic(info: &PanicHookInfo<'_>) {
         && let Some(services) = services()
     {
         // Without its message, which may quote a token: only a fence around a call knows which.
-        services.log(1, "panic", &format!("a thread of the plugin panicked at {place}"), "");
+        services.log(1, PANIC_TARGET, &format!("a thread of the plugin panicked at {place}"), "");
     }
     let _ = LAST_PANIC.try_with(|last| last.replace(Some((payload_message(info.payload()), place))));
 }
@@ -202,13 +205,14 @@ impl log::Log for ToHost {
 
 /// An event's message and its other fields.
 #[derive(Default)]
-struct Text {
-    message: String,
+pub(crate) struct Text {
+    pub(crate) message: String,
     fields: Map<String, Value>,
 }
 
 impl Text {
-    fn fields(&self) -> String {
+    /// The other fields, as a JSON object; empty: none.
+    pub(crate) fn fields(&self) -> String {
         if self.fields.is_empty() { String::new() } else { Value::Object(self.fields.clone()).to_string() }
     }
 

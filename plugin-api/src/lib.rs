@@ -52,6 +52,9 @@
 //! Build it as a `cdylib`, put the library into the host's drop-in folder or name it in
 //! `plugins.toml`, done. `token-host new NAME` writes such a crate, with a test.
 //!
+//! `conformance::assert_conforms` (feature `conformance`) holds a plugin to the contract below, in one line of its own
+//! tests.
+//!
 //! # The contract
 //!
 //! - A [`Verdict`] says "not mine", "mine and good" or "mine and bad". "Cannot tell" is an
@@ -91,11 +94,14 @@ pub mod abi;
 mod actor;
 mod bridge;
 mod call;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod events;
 mod generator;
 mod handler;
 mod hooks;
+mod recorder;
 mod request;
 mod restrictions;
 #[cfg(feature = "runtime")]

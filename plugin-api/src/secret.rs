@@ -86,7 +86,7 @@ pub(crate) struct Watch;
 
 struct Watched {
     resolved: Vec<Zeroizing<String>>,
-    inline: usize,
+    inline: Vec<Zeroizing<String>>,
 }
 
 thread_local! {
@@ -96,13 +96,22 @@ thread_local! {
 impl Watch {
     pub(crate) fn start<'a>(resolved: impl IntoIterator<Item = &'a str>) -> Self {
         let resolved = resolved.into_iter().map(|value| Zeroizing::new(value.to_owned())).collect();
-        WATCHED.with_borrow_mut(|watched| *watched = Some(Watched { resolved, inline: 0 }));
+        WATCHED.with_borrow_mut(|watched| *watched = Some(Watched { resolved, inline: Vec::new() }));
         Self
     }
 
     /// How many secrets were written inline so far.
     pub(crate) fn inline(&self) -> usize {
-        WATCHED.with_borrow(|watched| watched.as_ref().map_or(0, |watched| watched.inline))
+        WATCHED.with_borrow(|watched| watched.as_ref().map_or(0, |watched| watched.inline.len()))
+    }
+
+    /// The secrets that these settings hold, when they are read as this type.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn secrets_in<C: serde::de::DeserializeOwned>(settings: &str) -> Vec<Zeroizing<String>> {
+        let _watch = Self::start([]);
+        // Settings that do not fit are for whoever makes an instance of them to report.
+        let _ = serde_json::from_str::<C>(settings);
+        WATCHED.with_borrow_mut(|watched| watched.take().map_or_else(Vec::new, |watched| watched.inline))
     }
 
     fn note(value: &str) {
@@ -110,7 +119,7 @@ impl Watch {
             if let Some(watched) = watched
                 && !watched.resolved.iter().any(|resolved| resolved.as_str() == value)
             {
-                watched.inline += 1;
+                watched.inline.push(Zeroizing::new(value.to_owned()));
             }
         });
     }

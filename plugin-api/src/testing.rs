@@ -28,15 +28,8 @@
 //! assert_eq!(host.verify("root").unwrap(), Verdict::Accepted(Actor::new("root", "name")));
 //! ```
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use abi_stable::{
-    sabi_trait::TD_Opaque,
-    std_types::{ROption, RStr},
-};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -46,30 +39,22 @@ use crate::{
         export::new_in_process,
         v1,
     },
+    recorder::{Audience, Recorder},
 };
 
 /// A host with one plugin, for tests.
-#[derive(Debug)]
 pub struct TestHost {
-    instance: Instance,
-    shared: Arc<Shared>,
+    // Kept for the instance, which may ask for them by way of its services. First, since a keeper is dropped last.
+    _generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
+    instance: v1::InstanceV1,
+    recorder: Arc<Recorder>,
+    events: Arc<Events>,
 }
 
-struct Instance(v1::InstanceV1);
-
-impl std::fmt::Debug for Instance {
+impl std::fmt::Debug for TestHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.handlers.iter().map(|handler| handler.name.as_str())).finish()
+        f.debug_list().entries(self.instance.handlers.iter().map(|handler| handler.name.as_str())).finish()
     }
-}
-
-/// 2001-09-09 01:46:40 UTC, for no other reason than that it is easy to recognize.
-const DEFAULT_NOW: u64 = 1_000_000_000;
-
-#[derive(Debug)]
-struct Shared {
-    now: AtomicU64,
-    events: Mutex<Vec<Event>>,
 }
 
 impl TestHost {
@@ -82,21 +67,24 @@ impl TestHost {
         settings: &str,
         register: impl FnOnce(&mut Hooks, C) -> Result<()>,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared { now: AtomicU64::new(DEFAULT_NOW), events: Mutex::default() });
-        let services = v1::Services::from_value(TestServices(Arc::clone(&shared)), TD_Opaque);
+        let events = Arc::new(Events::default());
+        let recorder = Recorder::new(Arc::<Events>::clone(&events));
         let new = v1::NewInstanceV1 { name: "test".into(), settings: settings.into(), resolved: Vec::new().into() };
-        let made = new_in_process(services, new, register).into_result().map_err(error_from_v1)?;
-        Ok(Self { instance: Instance(made), shared })
+        let made = new_in_process(recorder.services(), new, register).into_result();
+        let mut instance = made.map_err(error_from_v1)?;
+        let generators: Vec<_> = std::mem::take(&mut instance.token_generators).into_iter().map(Arc::new).collect();
+        recorder.lend(&generators);
+        Ok(Self { instance, _generators: generators, recorder, events })
     }
 
     /// Sets the clock, in Unix seconds.
     pub fn set_now(&self, unix_seconds: u64) {
-        self.shared.now.store(unix_seconds, Ordering::Relaxed);
+        self.recorder.set_now(unix_seconds);
     }
 
     /// The events that the plugin sent, oldest first.
     pub fn events(&self) -> Vec<Event> {
-        self.shared.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.events.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks the plugin's first handler to judge a token. Async handlers are not for this: test what they call.
@@ -118,7 +106,7 @@ impl TestHost {
     }
 
     fn handler(&self) -> Result<&v1::Handler> {
-        match self.instance.0.handlers.first().map(|entry| &entry.handler) {
+        match self.instance.handlers.first().map(|entry| &entry.handler) {
             Some(v1::HandlerKindV1::Inline(handler) | v1::HandlerKindV1::Blocking(handler)) => Ok(handler),
             Some(v1::HandlerKindV1::Async(_)) => Err(PluginError::unsupported("an async handler in a test host")),
             None => Err(PluginError::failed("the plugin registered no handler")),
@@ -126,30 +114,13 @@ impl TestHost {
     }
 }
 
-struct TestServices(Arc<Shared>);
+#[derive(Default)]
+struct Events(Mutex<Vec<Event>>);
 
-impl v1::HostServicesV1 for TestServices {
-    fn now(&self) -> u64 {
-        self.0.now.load(Ordering::Relaxed)
-    }
-
-    fn log_enabled(&self, _: u8) -> bool {
-        false
-    }
-
-    fn log(&self, _: v1::LogRecordV1<'_>) {}
-
-    fn emit(&self, event: RStr<'_>) {
-        if let Ok(event) = serde_json::from_str(event.as_str()) {
-            self.0.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+impl Audience for Events {
+    fn sent(&self, event: &str) {
+        if let Ok(event) = serde_json::from_str(event) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }
-    }
-
-    fn token_generator(&self, _: RStr<'_>) -> ROption<v1::Generator> {
-        ROption::RNone
-    }
-
-    fn extension(&self, _: RStr<'_>) -> ROption<v1::ExtensionV1> {
-        ROption::RNone
     }
 }

@@ -58,20 +58,20 @@ impl New {
             .replace("{{package}}", &format!("token-{}", self.name))
             .replace("{{library}}", &self.library())
             .replace("{{prefix}}", &self.name.replace('-', ""))
-            .replace("{{api}}", &self.api_dependency())
+            .replace("{{api}}", &self.api_source())
     }
 
     fn library(&self) -> String {
         format!("token_{}", self.name.replace('-', "_"))
     }
 
-    fn api_dependency(&self) -> String {
+    fn api_source(&self) -> String {
         let beside = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-api"));
         let folder = self.api.as_deref().or_else(|| Some(beside).filter(|beside| beside.join("Cargo.toml").exists()));
         match folder.and_then(|folder| folder.canonicalize().ok()) {
             // A TOML string in its literal form takes every path but one with a quote in it.
-            Some(folder) => format!("token-plugin-api = {{ path = '{}' }}", folder.display()),
-            None => "token-plugin-api = \"1\"".to_owned(),
+            Some(folder) => format!("path = '{}'", folder.display()),
+            None => "version = \"1\"".to_owned(),
         }
     }
 }
