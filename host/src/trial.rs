@@ -32,7 +32,7 @@ pub(crate) enum Step<'a> {
 }
 
 /// Tries every handler of an instance.
-pub(crate) fn try_out(instance: &Instance, deadline: Duration, mut begin: impl FnMut(Step<'_>)) -> Found {
+fn try_out(instance: &Instance, deadline: Duration, mut begin: impl FnMut(Step<'_>)) -> Found {
     let mut found = Found::default();
     for handler in 0..instance.handlers.len() {
         let name = &instance.handlers[handler].name;
@@ -47,25 +47,35 @@ pub(crate) fn try_out(instance: &Instance, deadline: Duration, mut begin: impl F
     found
 }
 
-/// [`try_out`] on a thread of its own, which is left behind when a handler never answers.
-pub(crate) fn try_out_within(patience: Duration, instance: &Arc<Instance>, deadline: Duration) -> Found {
+/// Tries every handler of an instance, on a thread of its own. It is left behind when a handler never answers; when it
+/// ends, what the plugin left in its thread-locals is dropped, as on every thread that calls it.
+pub(crate) fn try_out_within(
+    patience: Duration,
+    instance: &Arc<Instance>,
+    deadline: Duration,
+    begin: impl FnMut(Step<'_>) + Send + 'static,
+) -> Found {
     let (answer, answers) = mpsc::sync_channel(1);
     let instance = Arc::clone(instance);
     let trial = move || {
-        let found = try_out(&instance, deadline, |_| {});
+        let found = try_out(&instance, deadline, begin);
         // Let go of first: who waits for the answer may want the plugin to stop.
         drop(instance);
         let _ = answer.send(found);
     };
-    let started = thread::Builder::new().name("token-host-trial".to_owned()).spawn(trial);
-    let fault = match started {
-        Err(error) => format!("no thread for its trial could be started: {error}"),
-        Ok(_) => match answers.recv_timeout(patience) {
-            Ok(found) => return found,
-            Err(_) => format!("its trial was not over within {} ms", patience.as_millis()),
-        },
+    let failed = |fault: String| Found { faults: vec![fault], warnings: Vec::new() };
+    let thread = thread::Builder::new().name("token-host-trial".to_owned());
+    let thread = match thread.spawn(trial) {
+        Ok(thread) => thread,
+        Err(error) => return failed(format!("no thread for its trial could be started: {error}")),
     };
-    Found { faults: vec![fault], warnings: Vec::new() }
+    match answers.recv_timeout(patience) {
+        Ok(found) => {
+            let _ = thread.join();
+            found
+        }
+        Err(_) => failed(format!("its trial was not over within {} ms", patience.as_millis())),
+    }
 }
 
 /// Whom the tokens of a trial are for.

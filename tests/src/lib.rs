@@ -23,6 +23,7 @@ mod damage;
 mod debian;
 mod dialog;
 mod forge;
+pub mod fuzz;
 mod journal;
 mod library;
 mod oracle;

@@ -9,6 +9,7 @@ mod corruption;
 mod create;
 mod deadlines;
 mod events;
+mod fuzz;
 mod hostile_plugins;
 mod hostile_tokens;
 mod interop;

@@ -10,7 +10,7 @@ use object::{
     read::elf::{Dyn, ElfFile, FileHeader, ProgramHeader, SectionHeader},
 };
 
-use super::{image::lower_case, refusal::RefusalReason};
+use super::{elf_tables, image::lower_case, refusal::RefusalReason};
 
 /// Refuses a library whose loading would read outside of the file.
 ///
@@ -60,7 +60,7 @@ pub(super) fn check<Header: FileHeader<Endian = Endianness>>(file: &ElfFile<'_, 
     for symbol in file.dynamic_symbols() {
         symbol.name_bytes().map_err(|error| RefusalReason::cut_short(lower_case(error)))?;
     }
-    Ok(())
+    elf_tables::check(&image, &value)
 }
 
 /// Entries that make the loader bring in libraries from elsewhere than the system's own folders.
@@ -74,8 +74,11 @@ const BRINGS_IN: [(elf::DynamicTag, &str); 6] = [
 ];
 
 /// A `PT_LOAD` segment: the only bytes of the file that are there once it is mapped.
-struct Load<'data> {
+pub(super) struct Load<'data> {
     address: u64,
+    /// Where it ends in memory, beyond what the file has of it.
+    end: u64,
+    is_writable: bool,
     data: &'data [u8],
 }
 
@@ -96,13 +99,15 @@ fn loads<'data, Header: FileHeader<Endian = Endianness>>(
         if alignment > 1 && !alignment.is_power_of_two() {
             return Err(RefusalReason::cut_short("a segment's alignment is no power of two"));
         }
-        loads.push(Load { address, data });
+        let is_writable = header.p_flags(endian).contains(elf::PF_W);
+        loads.push(Load { address, end: end_of_last, is_writable, data });
     }
     Ok(loads)
 }
 
-struct Image<'file, 'data, Header: FileHeader<Endian = Endianness>> {
-    file: &'file ElfFile<'data, Header>,
+/// A library as it will be in memory.
+pub(super) struct Image<'file, 'data, Header: FileHeader<Endian = Endianness>> {
+    pub(super) file: &'file ElfFile<'data, Header>,
     loads: Vec<Load<'data>>,
 }
 
@@ -142,14 +147,36 @@ impl<'data, Header: FileHeader<Endian = Endianness>> Image<'_, 'data, Header> {
     }
 
     fn expect_section(&self, address: u64, kind: elf::SectionType, name: &str) -> Result<(), RefusalReason> {
+        let size = self.size_of_section(address, kind);
+        let size = size.ok_or_else(|| RefusalReason::cut_short(format!("no section describes its {name}")))?;
+        self.expect_loaded(address, size, name)
+    }
+
+    fn size_of_section(&self, address: u64, kind: elf::SectionType) -> Option<u64> {
         let endian = self.file.endian();
         let mut sections = self.file.elf_section_table().iter();
         let section = sections.find(|section| {
             let found: u64 = section.sh_addr(endian).into();
             section.sh_type(endian) == kind && found == address
         });
-        let section = section.ok_or_else(|| RefusalReason::cut_short(format!("no section describes its {name}")))?;
-        self.expect_loaded(address, section.sh_size(endian).into(), name)
+        Some(section?.sh_size(endian).into())
+    }
+
+    /// The section of this kind that will be at this address.
+    pub(super) fn section_at(&self, address: u64, kind: elf::SectionType) -> Option<&'data [u8]> {
+        self.loaded(address, self.size_of_section(address, kind)?)
+    }
+
+    /// Whether something at this address is in the library, or right behind it.
+    pub(super) fn spans(&self, address: u64) -> bool {
+        self.loads.iter().any(|load| (load.address..=load.end).contains(&address))
+    }
+
+    /// Whether the library may be written to there.
+    pub(super) fn is_writable(&self, address: u64, size: u64) -> bool {
+        let end = address.checked_add(size);
+        let is_inside = |load: &Load<'_>| load.address <= address && end.is_some_and(|end| end <= load.end);
+        self.loads.iter().any(|load| load.is_writable && is_inside(load))
     }
 
     fn expect_loaded(&self, address: u64, size: u64, name: &str) -> Result<(), RefusalReason> {
@@ -160,7 +187,7 @@ impl<'data, Header: FileHeader<Endian = Endianness>> Image<'_, 'data, Header> {
     }
 
     /// What will be at an address of the mapped library, if the file has it.
-    fn loaded(&self, address: u64, size: u64) -> Option<&'data [u8]> {
+    pub(super) fn loaded(&self, address: u64, size: u64) -> Option<&'data [u8]> {
         self.loads.iter().find_map(|load| {
             let start = usize::try_from(address.checked_sub(load.address)?).ok()?;
             load.data.get(start..start.checked_add(usize::try_from(size).ok()?)?)

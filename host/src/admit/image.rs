@@ -94,7 +94,8 @@ fn check_extent(file: &File<'_>, length: u64) -> Result<(), RefusalReason> {
     }
     for section in file.sections() {
         if section.file_range().is_some_and(outside) {
-            let name = section.name().unwrap_or("without a name").to_owned();
+            // Damage may have put anything there.
+            let name = section.name().unwrap_or("without a name").escape_debug();
             return Err(RefusalReason::cut_short(format!("the section {name} ends outside of the file")));
         }
     }
@@ -254,6 +255,22 @@ mod tests {
         let mut bytes = fixture::plugin().to_vec();
         bytes[16..18].copy_from_slice(&1_u16.to_ne_bytes());
         assert!(matches!(refused(&bytes), RefusalReason::NotALibrary { found: "an object file that is not linked" }));
+    }
+
+    #[test]
+    fn a_damaged_name_of_a_section_is_shown_harmlessly() {
+        let mut bytes = fixture::plugin().to_vec();
+        let number = |bytes: &[u8], at: usize| {
+            usize::try_from(u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap()
+        };
+        let file = File::parse(fixture::plugin()).unwrap();
+        // Of ELF's header the place of the section headers, 64 bytes each, and of such a one the size.
+        let header = number(&bytes, 0x28) + file.section_by_name(".comment").unwrap().index().0 * 64;
+        bytes[header + 32..header + 40].fill(0x7f);
+        let name = bytes.windows(10).position(|bytes| bytes == b"\0.comment\0").unwrap();
+        bytes[name + 2..name + 4].copy_from_slice(b"\n\x1b");
+        let message = refused(&bytes).to_string();
+        assert!(message.contains(r"the section .\n\u{1b}mment ends outside of the file"), "{message}");
     }
 
     #[test]

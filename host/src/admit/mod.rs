@@ -17,6 +17,7 @@
 
 mod discover;
 mod elf;
+mod elf_tables;
 mod image;
 mod lock;
 mod open;
@@ -174,13 +175,20 @@ impl std::fmt::Debug for Examined {
 ///
 /// When the file cannot be read, is no library, or has no manifest.
 pub fn inspect(path: &Path, max_bytes: u64) -> Result<Inspected, Refusal> {
-    let inspected = || {
-        let bytes = Opened::new(path, Links::Follow, max_bytes)?.read()?;
-        let manifest = image::manifest(&bytes)?;
-        let objection = image::check(&bytes).err().map(|reason| Refusal::new(path, reason));
-        Ok(Inspected { manifest, sha256: sha256_of(&bytes), size_bytes: bytes.len() as u64, objection })
-    };
-    inspected().map_err(|reason| Refusal::new(path, reason))
+    let read = || Opened::new(path, Links::Follow, max_bytes)?.read();
+    inspect_bytes(path, &read().map_err(|reason| Refusal::new(path, reason))?)
+}
+
+/// [`inspect`] for a content that is in memory already. `path` is what messages call it; nothing is looked for there.
+///
+/// # Errors
+///
+/// When the content is no library, or has no manifest.
+pub fn inspect_bytes(path: &Path, bytes: &[u8]) -> Result<Inspected, Refusal> {
+    let refused = |reason| Refusal::new(path, reason);
+    let manifest = image::manifest(bytes).map_err(refused)?;
+    let objection = image::check(bytes).err().map(refused);
+    Ok(Inspected { manifest, sha256: sha256_of(bytes), size_bytes: bytes.len() as u64, objection })
 }
 
 /// What there is to know of a library without loading it. Not enough to load it: see [`examine`].

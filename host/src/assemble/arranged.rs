@@ -32,7 +32,7 @@ pub(super) fn arrange(made: Vec<Made>) -> Parts {
     let mut parts = Parts::default();
     let (mut sinks, mut generators) = (Vec::new(), Vec::new());
     for (place, as_wrapper) in places(made.iter().map(|made| &made.registered)) {
-        let Made { instance, registered } = &made[place];
+        let Made { instance, registered, .. } = &made[place];
         let (entry, (tryfirst, trylast)) = (&registered.entry, registered.flags());
         let slot = |index| Slot { instance: Arc::clone(instance), index, deadline: entry.deadline };
         let deadline_ms = Some(u64::try_from(entry.deadline.as_millis()).unwrap_or(u64::MAX));

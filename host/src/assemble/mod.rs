@@ -79,27 +79,30 @@ fn tried_before<'c>(
         findings.add(Severity::Warning, None, None, NO_PREFLIGHT.to_owned());
         return planned;
     };
-    let mut outcomes = preflight::try_out(program, &config.preflight, &engine.passed, &candidates).into_iter();
-    let mut passed = |planned: &Planned<'_>| {
+    let outcomes = preflight::try_out(program, &config.preflight, &engine.passed, &candidates);
+    let is_candidate: Vec<bool> = planned.iter().map(|planned| candidate(planned, old).is_some()).collect();
+    let mut outcomes = outcomes.into_iter();
+    let mut passed = Vec::new();
+    for (mut planned, is_candidate) in planned.into_iter().zip(is_candidate) {
         let entry = &planned.registered.entry;
-        match candidate(planned, old).and_then(|_| outcomes.next()) {
-            None => true,
-            Some(Ok(warnings)) => {
-                warnings.into_iter().for_each(|warning| findings.warn(entry, warning));
-                true
+        match is_candidate.then(|| outcomes.next()).flatten() {
+            None => {}
+            Some(Ok(pass)) => {
+                pass.warnings.into_iter().for_each(|warning| findings.warn(entry, warning));
+                planned.was_tried = pass.is_recent;
             }
             Some(Err(Failed::Refused(message))) => {
                 findings.refuse(entry, message);
-                false
+                continue;
             }
             Some(Err(Failed::Settings(error))) => {
                 refuse_settings(entry, &error, findings);
-                false
+                continue;
             }
         }
-    };
-    let keep: Vec<bool> = planned.iter().map(&mut passed).collect();
-    planned.into_iter().zip(keep).filter_map(|(planned, keep)| keep.then_some(planned)).collect()
+        passed.push(planned);
+    }
+    passed
 }
 
 const NO_PREFLIGHT: &str = "plugins are loaded without a preflight, so one that crashes when it is loaded ends this \
@@ -118,13 +121,14 @@ fn candidate<'p>(planned: &'p Planned<'_>, old: &Registry) -> Option<Candidate<'
 struct Made {
     instance: Arc<Instance>,
     registered: Registered,
+    was_tried: bool,
 }
 
 fn make(
     engine: &Arc<Engine>,
     config: &Config,
     old: &Registry,
-    Planned { registered, from }: Planned<'_>,
+    Planned { registered, from, was_tried }: Planned<'_>,
     findings: &mut FindingList<'_>,
 ) -> Option<Made> {
     let entry = &registered.entry;
@@ -151,7 +155,7 @@ fn make(
     for warning in &instance.warnings {
         findings.warn(entry, warning.clone());
     }
-    Some(Made { instance, registered })
+    Some(Made { instance, registered, was_tried })
 }
 
 /// What an instance is made by.
@@ -187,16 +191,15 @@ pub(crate) fn instantiate(
     Ok(Instance::new(key, made, generation, &engine.service, &engine.stops, event_queue))
 }
 
-/// Tries what is about to serve for the first time. Those of the first generation were tried in their preflight, and
-/// a command that does one thing and ends should not make a token more each time.
+/// Tries what is about to serve for the first time, unless a preflight has just done so: what that found would be found
+/// again, and code that is damaged is better run in a child.
+///
+/// Not the first generation: a command that does one thing and ends should not make a token more each time.
 fn try_new_ones(config: &Config, old: &Registry, made: &[Made], findings: &mut FindingList<'_>) {
-    let is_new = |instance: &Instance| instance.generation > old.generation;
-    for Made { instance, registered } in made.iter().filter(|made| is_new(&made.instance)) {
-        if old.generation == 0 {
-            continue;
-        }
+    let is_due = |made: &&Made| !made.was_tried && made.instance.generation > old.generation && old.generation > 0;
+    for Made { instance, registered, .. } in made.iter().filter(is_due) {
         let entry = &registered.entry;
-        let found = trial::try_out_within(config.preflight.deadline, instance, entry.deadline);
+        let found = trial::try_out_within(config.preflight.deadline, instance, entry.deadline, |_| {});
         found.warnings.into_iter().for_each(|warning| findings.warn(entry, warning));
         found.faults.into_iter().for_each(|fault| findings.refuse(entry, fault));
     }

@@ -24,6 +24,8 @@ use super::finding_list::FindingList;
 pub(crate) struct Planned<'c> {
     pub(crate) registered: Registered,
     pub(crate) from: From<'c>,
+    /// A preflight has just tried it.
+    pub(crate) was_tried: bool,
 }
 
 /// Where a plugin comes from.
@@ -115,11 +117,12 @@ pub(crate) fn plan<'c>(
     for plugin in statics {
         let entry = PluginEntry::unwritten(&plugin.name, PluginSettings::from_json(&plugin.settings));
         let registered = Registered { entry, declared: (plugin.tryfirst, plugin.trylast), file: None };
-        planned.push(Planned { registered, from: From::Linked(plugin) });
+        planned.push(Planned { registered, from: From::Linked(plugin), was_tried: false });
     }
     let of_file = |entry: PluginEntry, examined: Examined| Planned {
         registered: Registered::of_file(entry, &examined),
         from: From::File(Box::new(examined)),
+        was_tried: false,
     };
     for file in discover(config, findings) {
         if entries.iter().any(|(_, path)| path.as_deref().is_some_and(|path| is_same(path, &file))) {

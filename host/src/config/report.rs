@@ -62,8 +62,18 @@ impl<'t> Report<'t> {
 
     fn add(&mut self, severity: Severity, place: Option<Place>, message: String) {
         let (origin, plugin) = (Some(self.origin.to_string()), self.plugin.clone());
-        self.findings.push(Finding { origin, place, plugin, message, severity });
+        self.findings.push(Finding { origin, place, plugin, message: one_line(message), severity });
     }
+}
+
+/// Some messages name what the text does (a path, say), which may have been copied from anywhere: a finding stays one
+/// line all the same, and tells a terminal nothing.
+fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let shown = |letter: char| if letter.is_control() { letter.escape_debug().collect() } else { String::from(letter) };
+    message.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -92,5 +102,13 @@ mod tests {
         report.warning(Place { line: 1, column: 1 }, "first");
         let shown = report.finish().unwrap_err().to_string();
         assert_eq!(shown, "<string>:1:1: warning: plugin \"x\": first\n<string>:2:1: plugin \"x\": second");
+    }
+
+    #[test]
+    fn a_finding_is_one_line_whatever_it_names() {
+        let mut report = Report::new(&Origin::Text, "");
+        report.error(Place { line: 1, column: 1 }, "the file \"a\nb\u{1b}[2J\u{85}\" is missing");
+        let shown = report.finish().unwrap_err().to_string();
+        assert_eq!(shown, r#"<string>:1:1: the file "a\nb\u{1b}[2J\u{85}" is missing"#);
     }
 }

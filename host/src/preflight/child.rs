@@ -20,10 +20,13 @@ use crate::{
     trial,
 };
 
-use super::wire::{Line, Request, Stage};
+use super::{
+    guard,
+    wire::{Line, Request, Stage},
+};
 
-/// How long the plugin's parts may take to be dropped; the host's own deadline is what counts.
-const STOP_DEADLINE: Duration = Duration::from_secs(600);
+/// How long anything may take here: the host's own deadline is what counts.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The longest request, in bytes: a configuration has at most 1 MiB, and JSON may escape each letter of it.
 const MAX_REQUEST_BYTES: u64 = 16 * 1024 * 1024;
@@ -61,9 +64,14 @@ impl Report {
 
 fn try_out(request: &Request, bytes: Vec<u8>, report: &mut Report) -> io::Result<bool> {
     let engine = Arc::new(Engine::new(Source::Nothing, Arc::new(SystemClock), Vec::new()));
+    let size_bytes = bytes.len();
     let examined = admit::examine_sent(Path::new(&request.file), bytes).map_err(|refusal| refusal.to_string());
+    guard::put_above(size_bytes);
     let image = match examined.and_then(|examined| engine.images.load(&examined)) {
-        Ok(image) => image,
+        Ok(image) => {
+            guard::put_below();
+            image
+        }
         Err(message) => return report.say(&Line::NotLoaded(message)).map(|()| false),
     };
     report.say(&Line::Begun(Stage::Make))?;
@@ -76,18 +84,19 @@ fn try_out(request: &Request, bytes: Vec<u8>, report: &mut Report) -> io::Result
         max_blocking_calls: entry.max_blocking_calls,
     };
     let instance = match assemble::instantiate(&engine, key, &entry, Origin::Image(&image), 1, 1) {
-        Ok(instance) => instance,
+        Ok(instance) => Arc::new(instance),
         Err(error) => return report.say(&Line::not_made(&error)).map(|()| false),
     };
-    let mut said = Ok(());
-    let found = trial::try_out(&instance, Duration::from_millis(request.call_deadline_ms), |step| {
-        let stage = match step {
-            trial::Step::Junk(handler) => Stage::Verify(handler.to_owned()),
-            trial::Step::Create(handler) => Stage::Create(handler.to_owned()),
-        };
-        said = report.say(&Line::Begun(stage));
-    });
-    said?;
+    let mut steps = Report { nonce: request.nonce.clone() };
+    let found =
+        trial::try_out_within(PATIENCE, &instance, Duration::from_millis(request.call_deadline_ms), move |step| {
+            let stage = match step {
+                trial::Step::Junk(handler) => Stage::Verify(handler.to_owned()),
+                trial::Step::Create(handler) => Stage::Create(handler.to_owned()),
+            };
+            // Nobody hears it any more, and this process is about to be ended.
+            let _ = steps.say(&Line::Begun(stage));
+        });
     for warning in found.warnings {
         report.say(&Line::Warning(warning))?;
     }
@@ -97,7 +106,7 @@ fn try_out(request: &Request, bytes: Vec<u8>, report: &mut Report) -> io::Result
     }
     report.say(&Line::Begun(Stage::Drop))?;
     drop(instance);
-    engine.stops.wait(STOP_DEADLINE);
+    engine.stops.wait(PATIENCE);
     report.say(&Line::Begun(Stage::End))?;
     Ok(is_good)
 }
@@ -111,7 +120,8 @@ fn limit(request: &Request) {
     let at_most = |soft: u64, hard: u64| Rlimit { current: Some(soft), maximum: Some(hard) };
     // A second more, after which the system kills instead of signalling.
     let cpu = at_most(request.max_cpu_seconds, request.max_cpu_seconds + 1);
-    let memory = at_most(request.max_memory_bytes, request.max_memory_bytes);
+    let memory = request.max_memory_bytes.saturating_add(guard::BYTES);
+    let memory = at_most(memory, memory);
     for (resource, limit) in [(Resource::Core, at_most(0, 0)), (Resource::Cpu, cpu), (Resource::As, memory)] {
         let _ = setrlimit(resource, limit);
     }

@@ -12,6 +12,7 @@
 //! *wants* to behave in the child and not in the host can.
 
 mod child;
+mod guard;
 mod passed;
 mod process;
 mod wire;
@@ -27,7 +28,7 @@ use std::{
 
 use token_plugin_api::{PluginError, PluginErrorKind};
 
-pub(crate) use self::passed::Passed;
+pub(crate) use self::passed::{Pass, Passed};
 use self::{
     passed::{Folder, Tried},
     process::Ended,
@@ -69,13 +70,13 @@ pub(crate) struct Candidate<'a> {
     pub(crate) examined: &'a Examined,
 }
 
-/// Tries plugins, several at once, and gives what became of each: its warnings, or why it failed.
+/// Tries plugins, several at once, and gives what became of each: how it passed, or why it failed.
 pub(crate) fn try_out(
     program: &Path,
     settings: &PreflightSettings,
     passed: &Passed,
     candidates: &[Candidate<'_>],
-) -> Vec<Result<Vec<String>, Failed>> {
+) -> Vec<Result<Pass, Failed>> {
     let folder = Folder::open(settings.cache.as_deref());
     let mut outcomes: Vec<_> =
         candidates.iter().map(|candidate| passed.find(&candidate.tried(), folder.as_ref()).map(Ok)).collect();
@@ -100,7 +101,7 @@ pub(crate) fn try_out(
         if let Ok(warnings) = &outcome {
             passed.keep(&candidates[place].tried(), warnings, folder.as_ref());
         }
-        outcomes[place] = Some(outcome);
+        outcomes[place] = Some(outcome.map(|warnings| Pass { warnings, is_recent: true }));
     }
     let untried = || Err(Failed::Refused("its preflight was not run".to_owned()));
     outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(untried)).collect()

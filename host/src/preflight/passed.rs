@@ -14,6 +14,7 @@ use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use sha2::{Digest, Sha256};
@@ -30,35 +31,54 @@ pub(super) struct Tried<'a> {
 
 /// The plugins that passed, as far as this process knows.
 #[derive(Debug, Default)]
-pub(crate) struct Passed(Mutex<HashMap<[u8; 32], Vec<String>>>);
+pub(crate) struct Passed(Mutex<HashMap<[u8; 32], Known>>);
+
+#[derive(Debug)]
+struct Known {
+    warnings: Vec<String>,
+    /// When it passed here; none: a cache folder says that it did at some time.
+    passed: Option<Instant>,
+}
+
+/// A preflight that was passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub(crate) warnings: Vec<String>,
+    /// It was so lately that another trial would tell nothing new, not even of what the plugin depends on.
+    pub(crate) is_recent: bool,
+}
+
+/// How long a trial tells how things are.
+const RECENT: Duration = Duration::from_secs(60);
 
 impl Passed {
-    /// The warnings with which it passed before.
-    pub(super) fn find(&self, tried: &Tried<'_>, folder: Option<&Folder>) -> Option<Vec<String>> {
-        if let Some(warnings) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&tried.digest(&[])) {
-            return Some(warnings.clone());
+    /// How it passed before.
+    pub(super) fn find(&self, tried: &Tried<'_>, folder: Option<&Folder>) -> Option<Pass> {
+        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&tried.digest(&[])) {
+            let is_recent = known.passed.is_some_and(|passed| passed.elapsed() < RECENT);
+            return Some(Pass { warnings: known.warnings.clone(), is_recent });
         }
         let warnings = folder?.read(tried)?;
-        self.remember(tried, &warnings);
-        Some(warnings)
+        self.remember(tried, &warnings, None);
+        Some(Pass { warnings, is_recent: false })
     }
 
-    /// Remembers that it passed, in the folder as well.
+    /// Remembers that it passed just now, in the folder as well.
     pub(super) fn keep(&self, tried: &Tried<'_>, warnings: &[String], folder: Option<&Folder>) {
-        self.remember(tried, warnings);
+        self.remember(tried, warnings, Some(Instant::now()));
         let Some(folder) = folder else { return };
         if let Err(error) = folder.write(tried, warnings) {
             tracing::warn!(folder = %folder.path.display(), %error, "a preflight was passed, and cannot be remembered");
         }
     }
 
-    fn remember(&self, tried: &Tried<'_>, warnings: &[String]) {
-        let mut passed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn remember(&self, tried: &Tried<'_>, warnings: &[String], passed: Option<Instant>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // As many as a host that is reloaded for years may come to; then it starts anew.
-        if passed.len() >= MAX_PASSES {
-            passed.clear();
+        if known.len() >= MAX_PASSES {
+            known.clear();
         }
-        passed.insert(tried.digest(&[]), warnings.to_owned());
+        known.insert(tried.digest(&[]), Known { warnings: warnings.to_owned(), passed });
     }
 }
 
@@ -211,9 +231,10 @@ mod tests {
         let here = Passed::default();
         assert_eq!(here.find(&tried(1), open().as_ref()), None);
         here.keep(&tried(1), &["odd".to_owned()], open().as_ref());
-        assert_eq!(here.find(&tried(1), None), Some(vec!["odd".to_owned()]));
+        let pass = |is_recent| Some(Pass { warnings: vec!["odd".to_owned()], is_recent });
+        assert_eq!(here.find(&tried(1), None), pass(true));
         let there = Passed::default();
-        assert_eq!(there.find(&tried(1), open().as_ref()), Some(vec!["odd".to_owned()]));
+        assert_eq!(there.find(&tried(1), open().as_ref()), pass(false));
         assert_eq!(there.find(&tried(2), open().as_ref()), None, "other settings");
     }
 
