@@ -9,7 +9,7 @@ use token_plugin_api::{PluginError, Result, Verdict};
 use crate::{
     config::OnError,
     error::{Error, ErrorKind},
-    instance::{Later, Said},
+    handler::{Later, Said},
     registry::{HandlerSlot, Registry},
     wrap::Entered,
 };

@@ -28,6 +28,7 @@ use crate::{
     registry::{HandlerSlot, Registry},
     status::{Libraries, Reloads},
     watch::Seen,
+    watchdog::Watchdog,
 };
 
 /// How long plugins may take to stop, all together, before the host goes on without them.
@@ -54,6 +55,7 @@ pub(crate) struct Engine {
     superseded_warning_bytes: AtomicU64,
     warned_of_superseded: AtomicU64,
     pub(crate) events: EventHub,
+    pub(crate) watchdog: Watchdog,
 }
 
 impl Engine {
@@ -75,6 +77,7 @@ impl Engine {
             superseded_warning_bytes: AtomicU64::new(u64::MAX),
             warned_of_superseded: AtomicU64::default(),
             events: EventHub::new(),
+            watchdog: Watchdog::default(),
         }
     }
 

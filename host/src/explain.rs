@@ -87,7 +87,7 @@ pub(crate) async fn explain(registry: &Registry, token: &str, context: &str) -> 
     Explanation {
         token_bytes: token.len(),
         handlers: registry.handlers.iter().map(step).collect(),
-        wrappers: registry.wrappers.iter().map(|slot| slot.instance.wrappers[slot.index].name.to_string()).collect(),
+        wrappers: registry.wrappers.iter().map(|slot| slot.wrapper().name.clone()).collect(),
         status,
         reason,
         actor,

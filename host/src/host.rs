@@ -218,9 +218,10 @@ impl Host {
         block_on(self.explain(token))
     }
 
-    /// Everything that is registered: wrappers and handlers in call order, then sinks and generators.
+    /// Everything that is registered: wrappers and handlers in call order, then sinks and generators;
+    /// with how the handlers fare right now.
     pub fn plugins(&self) -> Vec<PluginRow> {
-        self.0.registry.load().rows.clone()
+        self.0.registry.load().rows_now()
     }
 
     /// What the operator should know of the current configuration: warnings and notices.
@@ -282,6 +283,7 @@ impl Host {
         let config = engine.read(MakeSecrets::Create)?;
         let Generation { registry, warnings } = assemble::generation(engine, &config, old)?;
         let reload = Reload::between(old, &registry);
+        engine.watchdog.watch(registry.watched());
         engine.registry.store(Arc::new(registry));
         *engine.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
         Ok(reload)
@@ -300,6 +302,7 @@ impl Host {
     pub(crate) fn start(engine: Arc<Engine>, make: MakeSecrets) -> Result<Self, Error> {
         let config = engine.read(make)?;
         let Generation { registry, warnings } = assemble::generation(&engine, &config, &Registry::default())?;
+        engine.watchdog.watch(registry.watched());
         engine.registry.store(Arc::new(registry));
         *engine.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
         Ok(Self(engine))

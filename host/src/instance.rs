@@ -1,6 +1,5 @@
 //! [`Instance`]: one plugin, made and registered, with the ABI's objects behind plain methods.
 
-use std::pin::Pin;
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -9,17 +8,17 @@ use std::sync::{
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use abi_stable::std_types::RString;
-use async_ffi::FfiFuture;
 use token_plugin_api::{
-    CreateToken, CreatedToken, PluginError, PluginErrorKind, Result, Trial, Verdict,
-    abi::{
-        convert::{CreateText, HandlerDetails, created_from_v1, result_from_v1, verdict_from_v1},
-        v1,
-    },
+    Result,
+    abi::{convert::result_from_v1, v1},
 };
 
-use crate::execute::{Lane, Service, Stopped};
+use crate::{
+    breaker::Breaker,
+    execute::{Lane, Service},
+    handler::{Handler, stopped},
+    watchdog::{Part, Watched},
+};
 
 /// What an instance was made from: with the same key a reload keeps it, and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,28 +36,21 @@ pub(crate) struct Instance {
     /// The generation of the registry that it was made for.
     pub(crate) generation: u64,
     pub(crate) handlers: Vec<Handler>,
-    pub(crate) wrappers: Vec<v1::WrapperEntryV1>,
+    pub(crate) wrappers: Vec<Wrapper>,
     pub(crate) sinks: Vec<Sink>,
     pub(crate) generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
     pub(crate) warnings: Vec<String>,
+    pub(crate) breaker: Breaker,
     extensions: Vec<v1::ExtensionEntryV1>,
     keeper: Option<v1::Keeper>,
-    lane: Lane,
+    pub(crate) lane: Lane,
     stops: Arc<Stops>,
 }
 
-pub(crate) struct Handler {
+pub(crate) struct Wrapper {
     pub(crate) name: String,
-    pub(crate) claims: Vec<String>,
-    /// What may be tried before it serves.
-    pub(crate) trial: Trial,
-    object: Object,
-}
-
-enum Object {
-    Inline(v1::Handler),
-    Blocking(Arc<v1::Handler>),
-    Async(v1::AsyncHandler),
+    pub(crate) watched: Arc<Watched>,
+    pub(crate) object: v1::WrapperObject,
 }
 
 impl Instance {
@@ -70,21 +62,16 @@ impl Instance {
         stops: &Arc<Stops>,
         event_queue: usize,
     ) -> Self {
-        let handler = |entry: v1::HandlerEntryV1| Handler {
-            name: entry.name.into(),
-            claims: entry.claims.into_iter().map(Into::into).collect(),
-            trial: HandlerDetails::from_v1(&entry.details).trial,
-            object: match entry.handler {
-                v1::HandlerKindV1::Inline(handler) => Object::Inline(handler),
-                v1::HandlerKindV1::Blocking(handler) => Object::Blocking(Arc::new(handler)),
-                v1::HandlerKindV1::Async(handler) => Object::Async(handler),
-            },
+        let wrapper = |entry: v1::WrapperEntryV1| {
+            let name = String::from(entry.name);
+            let watched = Watched::new(&key.plugin, Part::Wrapper, &name);
+            Wrapper { name, watched, object: entry.wrapper }
         };
         Self {
             lane: Lane::new(key.max_blocking_calls, service),
             stops: Arc::clone(stops),
-            handlers: made.handlers.into_iter().map(handler).collect(),
-            wrappers: made.wrappers.into_iter().collect(),
+            handlers: made.handlers.into_iter().map(|entry| Handler::new(entry, &key.plugin)).collect(),
+            wrappers: made.wrappers.into_iter().map(wrapper).collect(),
             sinks: made.event_sinks.into_iter().map(|entry| Sink::new(entry, &key.plugin, event_queue)).collect(),
             generators: made.token_generators.into_iter().map(Arc::new).collect(),
             warnings: made
@@ -97,6 +84,7 @@ impl Instance {
                     }),
                 )
                 .collect(),
+            breaker: Breaker::new(&key.plugin),
             extensions: made.extensions.into_iter().collect(),
             keeper: Some(made.keeper),
             generation,
@@ -109,149 +97,11 @@ impl Instance {
         &self.key.plugin
     }
 
-    /// Asks one of its handlers to judge a token.
-    #[inline]
-    pub(crate) fn verify<'a>(
-        &'a self,
-        handler: usize,
-        deadline: Duration,
-        token: &str,
-        context: &str,
-    ) -> Said<'a, Verdict> {
-        match &self.handlers[handler].object {
-            Object::Inline(handler) => Said::Now(verdict_from_v1(handler.verify(token.into(), context.into()))),
-            Object::Blocking(handler) => {
-                let (handler, token, context) = (Arc::clone(handler), token.to_owned(), context.to_owned());
-                self.blocking(deadline, move || {
-                    verdict_from_v1(handler.verify(token.as_str().into(), context.as_str().into()))
-                })
-            }
-            Object::Async(handler) => {
-                self.future(deadline, handler.verify(token.into(), context.into()), verdict_from_v1)
-            }
-        }
-    }
-
-    /// Asks one of its handlers to make a token.
-    pub(crate) fn create<'a>(
-        &'a self,
-        handler: usize,
-        deadline: Duration,
-        request: &CreateToken,
-        context: &str,
-    ) -> Said<'a, CreatedToken> {
-        let text = match CreateText::new(request) {
-            Ok(text) => text,
-            Err(error) => return Said::Now(Err(error)),
-        };
-        match &self.handlers[handler].object {
-            Object::Inline(handler) => Said::Now(created_from_v1(handler.create(text.view(), context.into()))),
-            Object::Blocking(handler) => {
-                let (handler, request, context) = (Arc::clone(handler), request.clone(), context.to_owned());
-                self.blocking(deadline, move || {
-                    created_from_v1(handler.create(CreateText::new(&request)?.view(), context.as_str().into()))
-                })
-            }
-            Object::Async(handler) => {
-                self.future(deadline, handler.create(text.view(), context.into()), created_from_v1)
-            }
-        }
-    }
-
-    /// Asks one of its handlers for an operation on tokens that it keeps; request and answer are JSON.
-    pub(crate) fn manage<'a>(
-        &'a self,
-        handler: usize,
-        deadline: Duration,
-        operation: &'static str,
-        request: String,
-        context: &str,
-    ) -> Said<'a, String> {
-        let read = |answer| result_from_v1(answer).map(RString::into_string);
-        match &self.handlers[handler].object {
-            Object::Inline(handler) => {
-                Said::Now(read(handler.manage(operation.into(), request.as_str().into(), context.into())))
-            }
-            Object::Blocking(handler) => {
-                let (handler, context) = (Arc::clone(handler), context.to_owned());
-                self.blocking(deadline, move || {
-                    read(handler.manage(operation.into(), request.as_str().into(), context.as_str().into()))
-                })
-            }
-            Object::Async(handler) => {
-                let answer = handler.manage(operation.into(), request.as_str().into(), context.into());
-                self.future(deadline, answer, read)
-            }
-        }
-    }
-
     /// Has one of its sinks record an event that must be recorded.
     pub(crate) async fn record(&self, sink: usize, deadline: Duration, event: Arc<str>) -> Result<()> {
         let object = Arc::clone(&self.sinks[sink].object);
-        self.blocking(deadline, move || result_from_v1(object.record((&*event).into()))).answer().await
-    }
-
-    fn blocking<T: Send + 'static>(
-        &self,
-        deadline: Duration,
-        call: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Said<'_, T> {
-        let answer = self.lane.blocking(deadline, call);
-        Said::Later(Box::pin(async move { answer.await.map_err(stopped(deadline))? }))
-    }
-
-    fn future<'a, A: Send + 'static, T: 'a>(
-        &'a self,
-        deadline: Duration,
-        future: FfiFuture<A>,
-        read: impl FnOnce(A) -> Result<T> + Send + 'a,
-    ) -> Said<'a, T> {
-        let answer = self.lane.future(deadline, future);
-        Said::Later(Box::pin(async move { read(answer.await.map_err(stopped(deadline))?) }))
-    }
-}
-
-/// An answer that is there, or that is waited for. Calls to inline handlers so cost neither an
-/// allocation nor the room that waiting would need.
-pub(crate) enum Said<'a, T> {
-    Now(Result<T>),
-    Later(Later<'a, T>),
-}
-
-/// An answer that is waited for.
-pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
-
-impl<T> Said<'_, T> {
-    pub(crate) async fn answer(self) -> Result<T> {
-        match self {
-            Self::Now(answer) => answer,
-            Self::Later(answer) => answer.await,
-        }
-    }
-}
-
-fn stopped(deadline: Duration) -> impl Fn(Stopped) -> PluginError {
-    move |stopped| match stopped {
-        Stopped::Deadline => PluginError::new(
-            PluginErrorKind::DeadlineExceeded,
-            format!("no answer within its deadline of {} ms", deadline.as_millis()),
-        ),
-        Stopped::Failed(why) => PluginError::failed(why),
-    }
-}
-
-impl Handler {
-    /// How it runs, as listings say it.
-    pub(crate) fn execution(&self) -> &'static str {
-        match self.object {
-            Object::Inline(_) => "inline",
-            Object::Blocking(_) => "blocking",
-            Object::Async(_) => "async",
-        }
-    }
-
-    pub(crate) fn is_inline(&self) -> bool {
-        matches!(self.object, Object::Inline(_))
+        let record = move || result_from_v1(object.record((&*event).into()));
+        self.lane.blocking(deadline, record).await.map_err(stopped(deadline))?
     }
 }
 

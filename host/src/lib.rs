@@ -33,6 +33,7 @@
 
 pub mod admit;
 mod assemble;
+mod breaker;
 mod builder;
 mod claims;
 mod clock;
@@ -43,7 +44,9 @@ mod error;
 mod events;
 mod execute;
 mod explain;
+mod handler;
 mod host;
+mod inside;
 mod instance;
 mod load;
 mod making;
@@ -57,6 +60,7 @@ mod services;
 mod status;
 mod trial;
 mod watch;
+mod watchdog;
 mod wrap;
 
 pub use assemble::SLOW_HASHING;

@@ -5,7 +5,7 @@ use token_plugin_api::{CreateToken, CreatedToken, PluginErrorKind, Result};
 use crate::{
     dispatch::waited,
     error::{Error, ErrorKind},
-    instance::{Later, Said},
+    handler::{Later, Said},
     registry::{HandlerSlot, Registry},
     wrap::Entered,
 };

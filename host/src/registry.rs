@@ -3,13 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
-use token_plugin_api::{CreateToken, CreatedToken, PluginError, Result, Verdict, abi::v1};
+use token_plugin_api::{
+    CreateToken, CreatedToken, PluginError, Result, Verdict,
+    abi::{manifest::Hook, v1},
+};
 
 use crate::{
+    breaker::{Condition, Rules},
     claims::ClaimIndex,
     config::OnError,
     error::Error,
-    instance::{Instance, Said},
+    handler::Said,
+    instance::{Instance, Wrapper},
+    watchdog::Watched,
 };
 
 /// One generation. It is never changed: a reload builds the next one.
@@ -43,6 +49,7 @@ pub(crate) struct Slot {
 pub(crate) struct HandlerSlot {
     slot: Slot,
     pub(crate) on_error: OnError,
+    breaker: Rules,
 }
 
 /// What goes into a registry, each list in call order.
@@ -100,15 +107,47 @@ impl Registry {
         }
     }
 
+    /// Everything inline, with how long it may run.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = (&Arc<Watched>, Duration)> {
+        let handlers = self.handlers.iter().filter_map(|handler| Some((handler.watched()?, handler.slot.deadline)));
+        handlers.chain(self.wrappers.iter().map(|slot| (&slot.wrapper().watched, slot.deadline)))
+    }
+
+    /// The listing, with how everything is right now.
+    pub(crate) fn rows_now(&self) -> Vec<PluginRow> {
+        let mut rows = self.rows.clone();
+        fn of(rows: &mut [PluginRow], kind: Hook) -> impl Iterator<Item = &mut PluginRow> {
+            rows.iter_mut().filter(move |row| row.kind == kind.name())
+        }
+        for (row, handler) in of(&mut rows, Hook::TokenHandler).zip(&self.handlers) {
+            let Condition { state, failures_in_a_row, last_failure } =
+                handler.slot.instance.breaker.condition(&handler.breaker);
+            (row.state, row.failures_in_a_row) = (Some(state), Some(failures_in_a_row));
+            row.last_failure = last_failure;
+            row.slow_calls = handler.watched().map(|watched| watched.slow_calls());
+        }
+        for (row, slot) in of(&mut rows, Hook::Wrapper).zip(&self.wrappers) {
+            row.slow_calls = Some(slot.wrapper().watched.slow_calls());
+        }
+        rows
+    }
+
     /// The generator with this id, the first in call order.
     pub(crate) fn generator(&self, id: &str) -> Option<Arc<v1::TokenGeneratorEntryV1>> {
         self.generators.iter().find(|generator| generator.id == id).map(Arc::clone)
     }
 }
 
+impl Slot {
+    /// The wrapper, where this is the slot of one.
+    pub(crate) fn wrapper(&self) -> &Wrapper {
+        &self.instance.wrappers[self.index]
+    }
+}
+
 impl HandlerSlot {
-    pub(crate) fn new(slot: Slot, on_error: OnError) -> Self {
-        Self { slot, on_error }
+    pub(crate) fn new(slot: Slot, on_error: OnError, breaker: Rules) -> Self {
+        Self { slot, on_error, breaker }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -127,16 +166,20 @@ impl HandlerSlot {
         self.slot.instance.handlers[self.slot.index].is_inline()
     }
 
+    fn watched(&self) -> Option<&Arc<Watched>> {
+        self.slot.instance.handlers[self.slot.index].watched.as_ref()
+    }
+
     pub(crate) fn verify(&self, token: &str, context: &str) -> Said<'_, Verdict> {
-        self.slot.instance.verify(self.slot.index, self.slot.deadline, token, context)
+        self.slot.instance.verify(self.slot.index, self.slot.deadline, &self.breaker, token, context)
     }
 
     pub(crate) fn create(&self, request: &CreateToken, context: &str) -> Said<'_, CreatedToken> {
-        self.slot.instance.create(self.slot.index, self.slot.deadline, request, context)
+        self.slot.instance.create(self.slot.index, self.slot.deadline, &self.breaker, request, context)
     }
 
     pub(crate) fn manage(&self, operation: &'static str, request: String, context: &str) -> Said<'_, String> {
-        self.slot.instance.manage(self.slot.index, self.slot.deadline, operation, request, context)
+        self.slot.instance.manage(self.slot.index, self.slot.deadline, &self.breaker, operation, request, context)
     }
 
     /// An answer to `operation` that is an error, as the host tells it.
@@ -181,6 +224,16 @@ pub struct PluginRow {
     pub on_error: Option<&'static str>,
     /// Milliseconds that a call may take, where calls may wait.
     pub deadline_ms: Option<u64>,
+    /// `serving`, `tripped` (its calls are refused for a while) or `probing` (one call is trying it), for handlers; the
+    /// same for all of a plugin's.
+    pub state: Option<&'static str>,
+    /// How often the plugin failed since it last answered, for handlers.
+    pub failures_in_a_row: Option<u32>,
+    /// What the plugin's last failure was, for handlers; it stays when the plugin answers again.
+    pub last_failure: Option<String>,
+    /// Calls that were reported because they ran for longer than `deadline_ms` of the configuration, for what cannot be
+    /// interrupted: inline handlers and wrappers.
+    pub slow_calls: Option<u64>,
     /// The generation of the registry that it was first in.
     pub generation: u64,
 }

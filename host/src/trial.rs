@@ -12,7 +12,7 @@ use std::{
 
 use token_plugin_api::{CreateToken, PluginError, PluginErrorKind, Result, Trial, Verdict};
 
-use crate::{execute::block_on, instance::Instance};
+use crate::{breaker::Rules, execute::block_on, instance::Instance};
 
 /// What a trial found.
 #[derive(Debug, Default)]
@@ -44,6 +44,7 @@ fn try_out(instance: &Instance, deadline: Duration, mut begin: impl FnMut(Step<'
             found.faults.extend(one.create().err());
         }
     }
+    instance.breaker.forget();
     found
 }
 
@@ -100,7 +101,7 @@ impl One<'_> {
     }
 
     fn verify(&self, token: &str) -> Result<Verdict> {
-        block_on(self.instance.verify(self.handler, self.deadline, token, "").answer())
+        block_on(self.instance.verify(self.handler, self.deadline, &Rules::NEVER, token, "").answer())
     }
 
     /// A handler that errs here is none to refuse: its store may be down for the moment.
@@ -119,7 +120,7 @@ impl One<'_> {
 
     fn create(&self) -> Result<(), String> {
         let request = CreateToken::new(ACTOR).expires_after(LIFE);
-        let created = block_on(self.instance.create(self.handler, self.deadline, &request, "").answer());
+        let created = block_on(self.instance.create(self.handler, self.deadline, &Rules::NEVER, &request, "").answer());
         let token = match created {
             Ok(created) => created.token,
             Err(error) if has_answered(&error) => return Ok(()),

@@ -15,6 +15,8 @@ use token_plugin_api::{
 
 use crate::{
     error::{Error, ErrorKind},
+    inside,
+    instance::Wrapper,
     registry::Slot,
 };
 
@@ -43,7 +45,7 @@ impl<'r> Entered<'r> {
             return Ok(());
         }
         self.call = Some(Around::Verify(token.to_owned()));
-        self.enter(|entry, context| entry.wrapper.before_verify(token.into(), context.into()), "before_verify")
+        self.enter(|wrapper, context| wrapper.object.before_verify(token.into(), context.into()), "before_verify")
     }
 
     /// Sets up all wrappers for a creation, or as many as succeed.
@@ -53,16 +55,20 @@ impl<'r> Entered<'r> {
         }
         self.call = Some(Around::Create(Box::new(request.clone())));
         let text = text(request)?;
-        self.enter(|entry, context| entry.wrapper.before_create(text.view(), context.into()), "before_create")
+        self.enter(|wrapper, context| wrapper.object.before_create(text.view(), context.into()), "before_create")
     }
 
     fn enter(
         &mut self,
-        before: impl Fn(&v1::WrapperEntryV1, &str) -> RResult<v1::State, v1::ErrorV1>,
+        before: impl Fn(&Wrapper, &str) -> RResult<v1::State, v1::ErrorV1>,
         operation: &str,
     ) -> Result<(), Error> {
         for slot in self.wrappers {
-            match result_from_v1(before(wrapper(slot), self.context)) {
+            let wrapper = slot.wrapper();
+            let inside = inside::enter(wrapper.watched.tag);
+            let state = result_from_v1(before(wrapper, self.context));
+            drop(inside);
+            match state {
                 Ok(state) => self.states.push(state),
                 Err(error) => return Err(failed(slot, operation, error)),
             }
@@ -73,9 +79,9 @@ impl<'r> Entered<'r> {
     /// Tears down what was set up: each wrapper sees the outcome of what is inside of it, and answers.
     pub(crate) fn after_verify(&mut self, token: &str, outcome: Result<Verdict, Error>) -> Result<Verdict, Error> {
         self.call = None;
-        let after = |entry: &v1::WrapperEntryV1, state, context: &str, inner| {
+        let after = |wrapper: &Wrapper, state, context: &str, inner| {
             let inner = verdict_to_v1(inner);
-            verdict_from_v1(entry.wrapper.after_verify(state, token.into(), context.into(), inner))
+            verdict_from_v1(wrapper.object.after_verify(state, token.into(), context.into(), inner))
         };
         self.leave(outcome, after, "after_verify")
     }
@@ -91,9 +97,9 @@ impl<'r> Entered<'r> {
             return outcome;
         }
         let text = text(request)?;
-        let after = |entry: &v1::WrapperEntryV1, state, context: &str, inner| {
+        let after = |wrapper: &Wrapper, state, context: &str, inner| {
             let inner = created_to_v1(inner);
-            created_from_v1(entry.wrapper.after_create(state, text.view(), context.into(), inner))
+            created_from_v1(wrapper.object.after_create(state, text.view(), context.into(), inner))
         };
         self.leave(outcome, after, "after_create")
     }
@@ -101,14 +107,18 @@ impl<'r> Entered<'r> {
     fn leave<T>(
         &mut self,
         mut outcome: Result<T, Error>,
-        after: impl Fn(&v1::WrapperEntryV1, v1::State, &str, Result<T>) -> Result<T>,
+        after: impl Fn(&Wrapper, v1::State, &str, Result<T>) -> Result<T>,
         operation: &str,
     ) -> Result<T, Error> {
         while let Some(state) = self.states.pop() {
             let slot = &self.wrappers[self.states.len()];
             let told = outcome.as_ref().err().map(plugin_error);
             let earlier = outcome.as_ref().err().cloned();
-            outcome = match after(wrapper(slot), state, self.context, outcome.map_err(|error| plugin_error(&error))) {
+            let (wrapper, inner) = (slot.wrapper(), outcome.map_err(|error| plugin_error(&error)));
+            let inside = inside::enter(wrapper.watched.tag);
+            let answer = after(wrapper, state, self.context, inner);
+            drop(inside);
+            outcome = match answer {
                 Ok(answer) => Ok(answer),
                 // What a wrapper only passes on stays the error of where it came from.
                 Err(error) if Some(&error) == told.as_ref() => {
@@ -135,12 +145,8 @@ impl Drop for Entered<'_> {
     }
 }
 
-fn wrapper(slot: &Slot) -> &v1::WrapperEntryV1 {
-    &slot.instance.wrappers[slot.index]
-}
-
 fn failed(slot: &Slot, operation: &str, error: PluginError) -> Error {
-    let part = format!("wrapper \"{}\"", wrapper(slot).name);
+    let part = format!("wrapper \"{}\"", slot.wrapper().name);
     Error::from_plugin(slot.instance.plugin(), &part, operation, error)
 }
 

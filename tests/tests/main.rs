@@ -3,6 +3,7 @@
 
 mod abi_archive;
 mod admission;
+mod breaker;
 mod cli;
 mod config;
 mod corruption;
@@ -23,4 +24,5 @@ mod stores;
 mod trust;
 mod verify;
 mod watch;
+mod watchdog;
 mod wrappers;

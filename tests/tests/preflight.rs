@@ -44,7 +44,7 @@ fn library(plugin: Plugin, deed: &str) -> Vec<u8> {
 }
 
 /// What is long enough for anything that ends, and short enough to wait for where nothing does.
-const SHORT: &str = "deadline_ms = 3000";
+const SHORT: &str = "deadline_ms = 3000\nmax_memory_bytes = 268435456";
 
 #[cfg(unix)]
 #[test]

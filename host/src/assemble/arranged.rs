@@ -6,6 +6,7 @@ use token_plugin_api::abi::manifest::Hook;
 
 use crate::{
     admit,
+    breaker::Rules,
     config::{OnError, Severity},
     order::{Registration, call_order},
     registry::{HandlerSlot, Parts, PluginRow, Slot},
@@ -53,6 +54,10 @@ pub(super) fn arrange(made: Vec<Made>) -> Parts {
             claims: Vec::new(),
             on_error: None,
             deadline_ms: None,
+            state: None,
+            failures_in_a_row: None,
+            last_failure: None,
+            slow_calls: None,
             generation: instance.generation,
         };
         if as_wrapper {
@@ -63,7 +68,7 @@ pub(super) fn arrange(made: Vec<Made>) -> Parts {
             continue;
         }
         for (index, handler) in instance.handlers.iter().enumerate() {
-            parts.handlers.push(HandlerSlot::new(slot(index), entry.on_error));
+            parts.handlers.push(HandlerSlot::new(slot(index), entry.on_error, Rules::of(entry)));
             parts.rows.push(PluginRow {
                 execution: Some(handler.execution()),
                 claims: handler.claims.clone(),

@@ -55,7 +55,7 @@ fn registered(config: &Path, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json!({ "plugins": rows, "status": host.status() }));
     }
-    let rows: Vec<[String; 8]> = rows
+    let rows: Vec<[String; 9]> = rows
         .iter()
         .map(|row: &PluginRow| {
             let claims = if row.claims.is_empty() { String::new() } else { row.claims.join(" ") };
@@ -72,16 +72,36 @@ fn registered(config: &Path, output: &Output) -> Result<(), Failure> {
                 claims,
                 about,
                 row.generation.to_string(),
+                condition(row),
                 row.reason.clone(),
             ]
         })
         .collect();
-    output.line(&table(["NAME", "PLUGIN", "KIND", "EXECUTION", "CLAIMS", "FILE", "GENERATION", "WHY HERE"], &rows))?;
+    output.line(&table(
+        ["NAME", "PLUGIN", "KIND", "EXECUTION", "CLAIMS", "FILE", "GENERATION", "STATE", "WHY HERE"],
+        &rows,
+    ))?;
     let Status { generation, libraries, .. } = host.status();
     output.line(&format!(
         "\nGeneration {generation}; {} libraries of {} bytes are mapped, {} of {} bytes are superseded.",
         libraries.mapped, libraries.mapped_bytes, libraries.superseded, libraries.superseded_bytes
     ))
+}
+
+/// How it fares: `serving`, `tripped after 10 failures`, `serving, 2 slow calls`.
+fn condition(row: &PluginRow) -> String {
+    let mut condition = row.state.unwrap_or_default().to_owned();
+    let counts = [
+        (u64::from(row.failures_in_a_row.unwrap_or_default()), "failures in a row"),
+        (row.slow_calls.unwrap_or_default(), "slow calls"),
+    ];
+    for (count, what) in counts {
+        if count > 0 {
+            let comma = if condition.is_empty() { "" } else { ", " };
+            condition.push_str(&format!("{comma}{count} {what}"));
+        }
+    }
+    condition
 }
 
 fn order_only(file: &Path, output: &Output) -> Result<(), Failure> {

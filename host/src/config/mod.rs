@@ -132,11 +132,20 @@ pub struct PluginEntry {
     /// What an error of this plugin means for the call. Default: [`OnError::Stop`].
     pub on_error: OnError,
     /// How long a blocking or async call may take. From 1 ms to 10 minutes; default 1 s: a caller waits for the answer.
+    /// Inline handlers and wrappers cannot be interrupted: one that runs for longer is reported in the log, and counted.
     pub deadline: Duration,
     /// How many blocking calls may run at once, those that outlived their deadline included: the plugin's own threads,
     /// so that a stuck plugin leaves the others theirs. From 1 to 1024; default 16: they wait for a store, whose own
     /// pool is rarely larger.
     pub max_blocking_calls: usize,
+    /// After how many failures in a row (errors, panics, deadlines; an answer of any kind ends the row) the plugin is
+    /// tripped: its calls then fail at once. From 0, which is never, to 1,000,000; default 10: what fails as often is
+    /// down, and its callers need not wait to hear so. Choose 0 where a token alone can make it fail: whoever sends
+    /// that one ten times could keep others from being served.
+    pub breaker_failures: u32,
+    /// How long a tripped plugin is left alone before one call tries it again. From 1 ms to 10 minutes; default 5 s:
+    /// time to breathe for a store that restarts, and little to wait for those who need it.
+    pub breaker_pause: Duration,
     /// The plugin's own settings. Default: `{}`.
     pub settings: PluginSettings,
     /// Where the entry begins; `None` when no configuration has it.

@@ -57,6 +57,8 @@ pub(super) struct RawPlugin<'a> {
     pub(super) on_error: Option<Written<String>>,
     pub(super) deadline_ms: Option<Written<i128>>,
     pub(super) max_blocking_calls: Option<Written<i128>>,
+    pub(super) breaker_failures: Option<Written<i128>>,
+    pub(super) breaker_pause_ms: Option<Written<i128>>,
     /// The plugin's own settings, which mean nothing to the host.
     pub(super) config: Option<Written<&'a DeTable<'a>>>,
 }
@@ -134,6 +136,8 @@ impl<'a> RawPlugin<'a> {
             on_error: keys.string("on_error", report),
             deadline_ms: keys.integer("deadline_ms", report),
             max_blocking_calls: keys.integer("max_blocking_calls", report),
+            breaker_failures: keys.integer("breaker_failures", report),
+            breaker_pause_ms: keys.integer("breaker_pause_ms", report),
             config: keys.table("config", report),
         };
         keys.finish(" (the plugin's own settings go under [plugin.config])", report);

@@ -119,6 +119,8 @@ fn plugin_entry(
     let on_error = raw.on_error.map_or(OnError::Stop, |written| on_error(&written, report));
     let deadline = Duration::from_millis(DEADLINE_MS.read(raw.deadline_ms, report));
     let max_blocking_calls = MAX_BLOCKING_CALLS.read(raw.max_blocking_calls, report);
+    let breaker_failures = BREAKER_FAILURES.read(raw.breaker_failures, report);
+    let breaker_pause = Duration::from_millis(BREAKER_PAUSE_MS.read(raw.breaker_pause_ms, report));
     let settings = PluginSettings::read(raw.config, raw.place, secrets, report);
     if let (Some(Written { value: true, .. }), Some(Written { value: true, place })) = (&raw.tryfirst, &raw.trylast) {
         report.warning(*place, "`tryfirst` and `trylast` are both true: `trylast` wins, as in pluggy");
@@ -137,6 +139,8 @@ fn plugin_entry(
         on_error,
         deadline,
         max_blocking_calls,
+        breaker_failures,
+        breaker_pause,
         settings,
         place: Some(raw.place),
     })
@@ -153,6 +157,8 @@ pub(super) fn unwritten(name: String, settings: PluginSettings) -> PluginEntry {
         on_error: OnError::Stop,
         deadline: Duration::from_millis(DEADLINE_MS.default),
         max_blocking_calls: MAX_BLOCKING_CALLS.default,
+        breaker_failures: BREAKER_FAILURES.default,
+        breaker_pause: Duration::from_millis(BREAKER_PAUSE_MS.default),
         settings,
         place: None,
     }
@@ -246,6 +252,10 @@ const DEADLINE_MS: Number<u64> =
     Number { key: "deadline_ms", unit: "milliseconds", least: 1, largest: 600_000, default: 1000 };
 const MAX_BLOCKING_CALLS: Number<usize> =
     Number { key: "max_blocking_calls", unit: "calls", least: 1, largest: 1024, default: 16 };
+const BREAKER_FAILURES: Number<u32> =
+    Number { key: "breaker_failures", unit: "failures", least: 0, largest: 1_000_000, default: 10 };
+const BREAKER_PAUSE_MS: Number<u64> =
+    Number { key: "breaker_pause_ms", unit: "milliseconds", least: 1, largest: 600_000, default: 5000 };
 
 #[cfg(test)]
 mod tests {
@@ -263,14 +273,17 @@ mod tests {
     fn numbers_out_of_range_say_range_and_unit() {
         let text = "[host]\nmax_token_bytes = 1048577\nevent_queue = -1\n\
                     max_plugin_bytes = 99999999999999999999999999999999999999999999\n\
-                    [[plugin]]\nname = 'a'\ndeadline_ms = 600001\nmax_blocking_calls = 0";
+                    [[plugin]]\nname = 'a'\ndeadline_ms = 600001\nmax_blocking_calls = 0\n\
+                    breaker_failures = -1\nbreaker_pause_ms = 0";
         assert_eq!(
             parse(text).unwrap_err(),
             "<string>:2:19: `max_token_bytes` must be from 1 to 1048576 bytes\n\
              <string>:3:15: `event_queue` must be from 1 to 1000000 events\n\
              <string>:4:20: `max_plugin_bytes` must be from 1 to 4294967296 bytes\n\
              <string>:7:15: plugin \"a\": `deadline_ms` must be from 1 to 600000 milliseconds\n\
-             <string>:8:22: plugin \"a\": `max_blocking_calls` must be from 1 to 1024 calls"
+             <string>:8:22: plugin \"a\": `max_blocking_calls` must be from 1 to 1024 calls\n\
+             <string>:9:20: plugin \"a\": `breaker_failures` must be from 0 to 1000000 failures\n\
+             <string>:10:20: plugin \"a\": `breaker_pause_ms` must be from 1 to 600000 milliseconds"
         );
         let config = parse("[host]\nmax_token_bytes = 1048576\nevent_queue = 1").unwrap();
         assert_eq!((config.host.max_token_bytes, config.host.event_queue), (1_048_576, 1));

@@ -24,6 +24,7 @@ fn nothing_is_fine_and_means_the_defaults() {
         (plugin.on_error, plugin.deadline, plugin.max_blocking_calls),
         (OnError::Stop, Duration::from_secs(1), 16)
     );
+    assert_eq!((plugin.breaker_failures, plugin.breaker_pause), (10, Duration::from_secs(5)));
     assert_eq!((plugin.settings.json(), plugin.place), ("{}", Some(Place { line: 2, column: 1 })));
     assert_eq!(plugin.settings.place_of("secret"), plugin.place);
 }
@@ -35,7 +36,7 @@ fn every_key_arrives() {
                 event_queue = 3\nmax_plugin_bytes = 4\ndanger_insecure_permissions = true\n\
                 superseded_warning_bytes = 0\n[[plugin]]\nname = 'x'\n\
                 tryfirst = true\ntrylast = false\nwrapper = false\non_error = 'continue'\ndeadline_ms = 5\n\
-                max_blocking_calls = 6\n[plugin.config]\nttl = 7\nsecret = { env = 'PATH' }";
+                max_blocking_calls = 6\nbreaker_failures = 0\nbreaker_pause_ms = 8\n[plugin.config]\nttl = 7\nsecret = { env = 'PATH' }";
     let config = parse(text).unwrap();
     let host = HostSettings {
         drop_in: Some("/etc/token/plugins.d".into()),
@@ -53,7 +54,8 @@ fn every_key_arrives() {
         (plugin.on_error, plugin.deadline, plugin.max_blocking_calls),
         (OnError::Continue, Duration::from_millis(5), 6)
     );
-    assert_eq!(plugin.settings.place_of("ttl"), Some(Place { line: 18, column: 1 }));
+    assert_eq!((plugin.breaker_failures, plugin.breaker_pause), (0, Duration::from_millis(8)));
+    assert_eq!(plugin.settings.place_of("ttl"), Some(Place { line: 20, column: 1 }));
     let path = std::env::var("PATH").unwrap();
     assert!(plugin.settings.json().contains(&path) && !format!("{config:?}").contains(&path), "held, and not shown");
 }
@@ -64,7 +66,7 @@ fn all_findings_of_all_plugins_come_at_once() {
                 [plugin.config]\nsecret = { env = 'TOKEN_HOST_NOT_SET' }\nother = inf\n[[plugin]]\nname = 'signed'\n\
                 deadline_ms = 0\n[[plugin]]\ndeadline_ms = 0";
     let keys = "`name`, `file`, `sha256`, `tryfirst`, `trylast`, `wrapper`, `on_error`, `deadline_ms`, \
-                `max_blocking_calls`, `config`";
+                `max_blocking_calls`, `breaker_failures`, `breaker_pause_ms`, `config`";
     assert_eq!(
         parse(text).unwrap_err(),
         format!(

@@ -150,6 +150,8 @@ pub(crate) enum Store {
     #[default]
     None,
     Memory,
+    /// Nothing, since each operation fails.
+    Fail,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +159,8 @@ pub(crate) struct WrapperSettings {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) before: Before,
+    /// The file that `slow` waits for.
+    pub(crate) slow_until: Option<PathBuf>,
     #[serde(default)]
     pub(crate) after: After,
     #[serde(default)]
@@ -173,6 +177,8 @@ pub(crate) struct WrapperSettings {
 pub(crate) enum Before {
     #[default]
     Pass,
+    /// Passes, once the file `slow_until` is there.
+    Slow,
     Fail,
     Reject,
     Panic,

@@ -9,14 +9,18 @@ use token_plugin_api::{
 
 use crate::settings;
 
-/// Tokens in the order of their creation; each token's value is its id.
-pub(crate) struct Store(Option<Mutex<Vec<TokenRecord>>>);
+/// Tokens in the order of their creation, each token's value being its id; or why there are none.
+pub(crate) struct Store(Result<Mutex<Vec<TokenRecord>>, Fault>);
+
+/// What an operation is answered with.
+type Fault = fn(&'static str) -> PluginError;
 
 impl Store {
     pub(crate) fn new(kind: &settings::Store) -> Self {
         Self(match kind {
-            settings::Store::None => None,
-            settings::Store::Memory => Some(Mutex::default()),
+            settings::Store::None => Err(PluginError::unsupported),
+            settings::Store::Memory => Ok(Mutex::default()),
+            settings::Store::Fail => Err(|_| PluginError::failed("it was told to fail")),
         })
     }
 
@@ -76,7 +80,7 @@ impl Store {
     }
 
     fn kept(&self, operation: &'static str) -> Result<MutexGuard<'_, Vec<TokenRecord>>> {
-        let kept = self.0.as_ref().ok_or_else(|| PluginError::unsupported(operation))?;
+        let kept = self.0.as_ref().map_err(|fault| fault(operation))?;
         Ok(kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

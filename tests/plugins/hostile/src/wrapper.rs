@@ -4,7 +4,7 @@ use serde_json::json;
 use token_plugin_api::{Actor, Call, CreateToken, CreatedToken, PluginError, PluginErrorKind, Reason, Result, Verdict};
 
 use crate::{
-    fuse::Fuse,
+    fuse::{Fuse, wait_for},
     journal::Journal,
     settings::{After, Before, WrapperSettings},
 };
@@ -25,8 +25,11 @@ impl Wrapper {
     fn before(&self, what: &str, about: &str) -> Result<State> {
         self.journal.note(&self.settings.name, what, ())?;
         let name = &self.settings.name;
+        if let (Before::Slow, Some(path)) = (&self.settings.before, &self.settings.slow_until) {
+            wait_for(path);
+        }
         match self.settings.before {
-            Before::Pass => Ok(State(Fuse(self.settings.drop_state.clone()))),
+            Before::Pass | Before::Slow => Ok(State(Fuse(self.settings.drop_state.clone()))),
             Before::Fail => Err(PluginError::failed(format!("{name} was told to fail before"))),
             Before::Reject => Err(rejection(format!("{name} was told to reject before"))),
             Before::Panic => panic!("{name} was told to panic before"),
