@@ -163,7 +163,7 @@ pub struct HostBuilder {
     source: Source,
     statics: Vec<StaticPlugin>,
     clock: Option<Arc<dyn Clock>>,
-    preflight_program: Option<PathBuf>,
+    pub(crate) preflight_program: Option<PathBuf>,
 }
 
 impl HostBuilder {

@@ -6,6 +6,7 @@ mod admission;
 mod breaker;
 mod cli;
 mod config;
+mod conformance;
 mod corruption;
 mod create;
 mod deadlines;

@@ -51,12 +51,12 @@ const SHORT: &str = "deadline_ms = 3000\nmax_memory_bytes = 268435456";
 fn constructors() {
     let running = Running::new(SHORT);
     for (deed, expected) in [
-        ("abort", "the process crashed (SIGABRT) while it was loaded"),
-        ("exit", "the process ended with exit code 7 while it was loaded"),
-        ("_exit", "the process ended with exit code 7 while it was loaded"),
-        ("segfault", "the process crashed (SIGSEGV) while it was loaded"),
-        ("sleep", "it was not over within 3000 ms, and was ended while it was loaded"),
-        ("panic", "the process crashed (SIGABRT) while it was loaded; its last words: "),
+        ("abort", "while it was loaded, the process crashed (SIGABRT)"),
+        ("exit", "while it was loaded, the process ended with exit code 7"),
+        ("_exit", "while it was loaded, the process ended with exit code 7"),
+        ("segfault", "while it was loaded, the process crashed (SIGSEGV)"),
+        ("sleep", "while it was loaded, it was not over within 3000 ms"),
+        ("panic", "while it was loaded, the process crashed (SIGABRT); its last words: "),
     ] {
         running.drop_in(&library(Plugin::Constructor, deed));
         let refusal = running.refusal();
@@ -72,9 +72,9 @@ fn constructors() {
 fn roots() {
     let running = Running::new(SHORT);
     for (deed, expected) in [
-        ("abort", "the process crashed (SIGABRT) while it was loaded"),
+        ("abort", "while it was loaded, the process crashed (SIGABRT)"),
         ("panic", "its root module could not be initialized"),
-        ("sleep", "it was not over within 3000 ms, and was ended while it was loaded"),
+        ("sleep", "while it was loaded, it was not over within 3000 ms"),
     ] {
         running.drop_in(&library(Plugin::Root, deed));
         let refusal = running.refusal();
@@ -101,20 +101,23 @@ fn making_asking_and_dropping() {
     let handler = |deed: &str| format!("handlers = [{{ name = 'h', {deed} }}]");
     let trial = |deed: &str| handler(&format!("trial = 'create_and_verify', verify = 'not_recognized', {deed}"));
     for (settings, expected) in [
-        ("register = 'hang'".to_owned(), format!("it was not over within 3000 ms, and was ended {made}")),
-        ("register = 'abort'".to_owned(), format!("the process crashed (SIGABRT) {made}")),
-        ("register = 'exit'".to_owned(), format!("the process ended with exit code 7 {made}")),
-        ("register = 'overflow'".to_owned(), format!("the process crashed (SIGABRT) {made}; its last words: ")),
-        ("register = 'allocate'".to_owned(), format!("{made}; its last words: memory allocation of ")),
+        ("register = 'hang'".to_owned(), format!("{made}, it was not over within 3000 ms")),
+        ("register = 'abort'".to_owned(), format!("{made}, the process crashed (SIGABRT)")),
+        ("register = 'exit'".to_owned(), format!("{made}, the process ended with exit code 7")),
+        ("register = 'overflow'".to_owned(), format!("{made}, the process crashed (SIGABRT); its last words: ")),
+        (
+            "register = 'allocate'".to_owned(),
+            format!("{made}, the process crashed (SIGABRT); its last words: memory allocation of "),
+        ),
         ("register = 'panic'".to_owned(), "it could not be made: panicked: it was told to panic at reg".to_owned()),
-        (handler("verify = 'abort'"), format!("the process crashed (SIGABRT) {judged}")),
-        (handler("verify = 'exit'"), format!("the process ended with exit code 7 {judged}")),
-        (handler("verify = 'overflow'"), format!("the process crashed (SIGABRT) {judged}")),
-        (handler("verify = 'spin'"), format!("was ended {judged}")),
-        (trial("create = 'abort'"), format!("the process crashed (SIGABRT) {created}")),
-        (trial("create = 'spin'"), format!("was ended {created}")),
-        (handler("drop = 'abort'"), "the process crashed (SIGABRT) while it was dropped".to_owned()),
-        (handler("drop = 'hang'"), "and was ended while it was dropped".to_owned()),
+        (handler("verify = 'abort'"), format!("{judged}, the process crashed (SIGABRT)")),
+        (handler("verify = 'exit'"), format!("{judged}, the process ended with exit code 7")),
+        (handler("verify = 'overflow'"), format!("{judged}, the process crashed (SIGABRT)")),
+        (handler("verify = 'spin'"), format!("{judged}, it was not over within ")),
+        (trial("create = 'abort'"), format!("{created}, the process crashed (SIGABRT)")),
+        (trial("create = 'spin'"), format!("{created}, it was not over within ")),
+        (handler("drop = 'abort'"), "while it was dropped, the process crashed (SIGABRT)".to_owned()),
+        (handler("drop = 'hang'"), "while it was dropped, it was not over within ".to_owned()),
     ] {
         let mut running = Running::new(SHORT);
         running.scratch.plugin("x", Plugin::Hostile, &settings);
@@ -129,7 +132,10 @@ fn a_loop_uses_up_its_processor_time_before_the_deadline() {
     let mut running = Running::new("max_cpu_seconds = 1");
     running.scratch.plugin("x", Plugin::Hostile, "register = 'spin'");
     let refusal = running.refusal();
-    assert!(refusal.contains("used up its 1 s of processor time while it was made"), "{refusal}");
+    assert!(
+        refusal.contains("while it was made with its configuration, the process used up its 1 s of processor time"),
+        "{refusal}"
+    );
 }
 
 /// What is no reason to refuse a plugin, and must do no harm.
@@ -260,7 +266,7 @@ fn a_program_that_cannot_be_run_or_is_another_refuses_every_plugin() {
         let text = fs::read_to_string(scratch.config()).unwrap().replace("./none", "/bin/true");
         scratch.file("plugins.toml", text);
         let error = Host::from_file(scratch.config()).unwrap_err().to_string();
-        assert!(error.contains("the process ended with exit code 0 while the child process started"), "{error}");
+        assert!(error.contains("while the child process started, the process ended with exit code 0"), "{error}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Answers go to stdout, everything else to stderr.
 
 mod check;
+mod conformance;
 mod create;
 mod exit;
 mod explain;
@@ -61,6 +62,8 @@ enum Command {
     Check,
     /// Write plugins.lock: from then on only the plugin files as they are now are loaded
     Lock,
+    /// Run the conformance suite over a plugin, in a process of its own
+    Conformance(conformance::Conformance),
     /// Show what a library says of itself; nothing in it is executed
     Inspect(inspect::Inspect),
     /// Write a new plugin crate that builds and whose test passes
@@ -94,6 +97,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Plan(plan) => plan.run(&arguments.config, &output),
         Command::Check => check::run(&arguments.config, &output),
         Command::Lock => lock::run(&arguments.config, &output),
+        Command::Conformance(conformance) => conformance.run(&arguments.config, &output),
         Command::Inspect(inspect) => inspect.run(&output),
         Command::New(new) => new.run(&output),
         Command::Quickstart => quickstart::run(&arguments.config, &output),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use token_plugin_api::conformance::{Progress, Suite};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -17,12 +18,13 @@ use crate::{
     config::{PluginEntry, PluginSettings},
     engine::Engine,
     instance::InstanceKey,
+    load::Image,
     trial,
 };
 
 use super::{
     guard,
-    wire::{Line, Request, Stage},
+    wire::{Line, Request, Stage, Task},
 };
 
 /// How long anything may take here: the host's own deadline is what counts.
@@ -42,7 +44,18 @@ pub(super) fn run() -> io::Result<()> {
     limit(&request);
     let mut report = Report { nonce: request.nonce.clone() };
     report.say(&Line::Begun(Stage::Load))?;
-    if try_out(&request, bytes, &mut report)? {
+    let engine = Arc::new(Engine::new(Source::Nothing, Arc::new(SystemClock), Vec::new()));
+    let is_done = match load(&engine, &request, bytes) {
+        Err(message) => {
+            report.say(&Line::NotLoaded(message))?;
+            false
+        }
+        Ok(image) => match request.task {
+            Task::TryOut => try_out(&engine, &image, &request, &mut report)?,
+            Task::Conform => conform(&image, &request, &mut report)?,
+        },
+    };
+    if is_done {
         report.say(&Line::Done)?;
     }
     Ok(())
@@ -62,18 +75,40 @@ impl Report {
     }
 }
 
-fn try_out(request: &Request, bytes: Vec<u8>, report: &mut Report) -> io::Result<bool> {
-    let engine = Arc::new(Engine::new(Source::Nothing, Arc::new(SystemClock), Vec::new()));
+fn load(engine: &Engine, request: &Request, bytes: Vec<u8>) -> Result<Arc<Image>, String> {
     let size_bytes = bytes.len();
-    let examined = admit::examine_sent(Path::new(&request.file), bytes).map_err(|refusal| refusal.to_string());
+    let examined = admit::examine_sent(Path::new(&request.file), bytes).map_err(|refusal| refusal.to_string())?;
     guard::put_above(size_bytes);
-    let image = match examined.and_then(|examined| engine.images.load(&examined)) {
-        Ok(image) => {
-            guard::put_below();
-            image
+    let image = engine.images.load(&examined)?;
+    guard::put_below();
+    Ok(image)
+}
+
+fn conform(image: &Image, request: &Request, report: &mut Report) -> io::Result<bool> {
+    let new_instance = image.root.new_instance();
+    let suite = Suite::of_library(
+        |services, new| new_instance(services, new),
+        &request.settings,
+        request.resolved.iter().map(String::as_str),
+    );
+    let suite = suite.named(&request.name).with_deadline(Duration::from_millis(request.call_deadline_ms));
+    let mut said = Ok(());
+    suite.run(&mut |progress| {
+        let line = match progress {
+            Progress::Begun { name, subject } => {
+                Line::Checking { name: name.to_owned(), subject: subject.map(str::to_owned) }
+            }
+            Progress::Ended(check) => Line::Checked(check.clone()),
+            _ => return,
+        };
+        if let Err(error) = report.say(&line) {
+            said = Err(error);
         }
-        Err(message) => return report.say(&Line::NotLoaded(message)).map(|()| false),
-    };
+    });
+    said.map(|()| true)
+}
+
+fn try_out(engine: &Arc<Engine>, image: &Image, request: &Request, report: &mut Report) -> io::Result<bool> {
     report.say(&Line::Begun(Stage::Make))?;
     let settings = PluginSettings::received(&request.settings, &request.resolved);
     let entry = PluginEntry::unwritten(&request.name, settings);
@@ -83,7 +118,7 @@ fn try_out(request: &Request, bytes: Vec<u8>, report: &mut Report) -> io::Result
         settings: entry.settings.digest(),
         max_blocking_calls: entry.max_blocking_calls,
     };
-    let instance = match assemble::instantiate(&engine, key, &entry, Origin::Image(&image), 1, 1) {
+    let instance = match assemble::instantiate(engine, key, &entry, Origin::Image(image), 1, 1) {
         Ok(instance) => Arc::new(instance),
         Err(error) => return report.say(&Line::not_made(&error)).map(|()| false),
     };

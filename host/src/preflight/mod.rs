@@ -12,6 +12,7 @@
 //! *wants* to behave in the child and not in the host can.
 
 mod child;
+mod conformance;
 mod guard;
 mod passed;
 mod process;
@@ -24,6 +25,7 @@ use std::{
     process::ExitCode,
     sync::{Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use token_plugin_api::{PluginError, PluginErrorKind};
@@ -32,11 +34,11 @@ pub(crate) use self::passed::{Pass, Passed};
 use self::{
     passed::{Folder, Tried},
     process::Ended,
-    wire::{Line, Request, Stage},
+    wire::{Line, Request, Stage, Task},
 };
 use crate::{
     admit::{Examined, hexadecimal},
-    config::{PluginEntry, PreflightSettings},
+    config::{PluginEntry, PluginSettings, PreflightSettings},
 };
 
 /// The argument that makes a `token-host` a preflight child.
@@ -113,30 +115,15 @@ impl Candidate<'_> {
             sha256: self.examined.sha256(),
             name: &self.entry.name,
             settings: self.entry.settings.digest(),
-            call_deadline_ms: self.call_deadline_ms(),
+            call_deadline_ms: milliseconds(self.entry.deadline),
         }
-    }
-
-    fn call_deadline_ms(&self) -> u64 {
-        u64::try_from(self.entry.deadline.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn try_out(&self, program: &Path, settings: &PreflightSettings) -> Result<Vec<String>, Failed> {
         let refused = |problem: String| {
             Failed::Refused(format!("the preflight of {} failed: {problem}", self.examined.path().display()))
         };
-        let mut nonce = [0; 32];
-        getrandom::fill(&mut nonce).map_err(|error| refused(format!("no random number for it: {error}")))?;
-        let request = Request {
-            nonce: hexadecimal(&nonce),
-            name: self.entry.name.clone(),
-            file: self.examined.path().display().to_string(),
-            settings: self.entry.settings.json().to_owned(),
-            resolved: self.entry.settings.resolved().iter().map(|value| value.to_string()).collect(),
-            call_deadline_ms: self.call_deadline_ms(),
-            max_memory_bytes: settings.max_memory_bytes,
-            max_cpu_seconds: settings.max_cpu_seconds,
-        };
+        let request = request(Task::TryOut, self.entry, self.examined, settings).map_err(refused)?;
         let mut heard = Heard::default();
         let ended = process::run(program, &request, self.examined.shared_bytes(), settings.deadline, |line| {
             heard.hear(line);
@@ -154,7 +141,10 @@ impl Candidate<'_> {
         }
         match ended.status {
             Some(status) if heard.is_done && status.success() => {}
-            _ => return Err(refused(self.cause_of_death(&ended, &heard.stage, settings))),
+            _ => {
+                let ending = ending(&ended, settings, &self.entry.settings);
+                return Err(refused(format!("while {}, {ending}", heard.stage)));
+            }
         }
         if ended.stray_bytes > 0 {
             let bytes = ended.stray_bytes;
@@ -164,29 +154,56 @@ impl Candidate<'_> {
         }
         Ok(heard.warnings)
     }
+}
 
-    fn cause_of_death(&self, ended: &Ended, stage: &Stage, settings: &PreflightSettings) -> String {
-        let cause = match ended.status {
-            None => format!("it was not over within {} ms, and was ended while {stage}", settings.deadline.as_millis()),
-            Some(status) => format!("the process {} while {stage}", how(status, settings)),
-        };
-        match self.last_line(&ended.last_words) {
-            Some(words) => format!("{cause}; its last words: {words}"),
-            None => cause,
-        }
-    }
+/// What a child is told about a plugin.
+fn request(
+    task: Task,
+    entry: &PluginEntry,
+    examined: &Examined,
+    limits: &PreflightSettings,
+) -> Result<Request, String> {
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(|error| format!("no random number for it: {error}"))?;
+    Ok(Request {
+        task,
+        nonce: hexadecimal(&nonce),
+        name: entry.name.clone(),
+        file: examined.path().display().to_string(),
+        settings: entry.settings.json().to_owned(),
+        resolved: entry.settings.resolved().iter().map(|value| value.to_string()).collect(),
+        call_deadline_ms: milliseconds(entry.deadline),
+        max_memory_bytes: limits.max_memory_bytes,
+        max_cpu_seconds: limits.max_cpu_seconds,
+    })
+}
 
-    /// The last line that tells something, without secrets and control characters, and not too long.
-    fn last_line(&self, words: &str) -> Option<String> {
-        const MAX_LETTERS: usize = 200;
-        let is_telling = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
-        let mut line = words.lines().rev().find(is_telling)?.trim().to_owned();
-        for secret in self.entry.settings.resolved().iter().filter(|secret| !secret.is_empty()) {
-            line = line.replace(secret.as_str(), "[value]");
-        }
-        let printable = |letter: char| if letter.is_control() { '?' } else { letter };
-        Some(line.chars().take(MAX_LETTERS).map(printable).collect())
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How a child ended that did not end well, and what it said at last.
+fn ending(ended: &Ended, limits: &PreflightSettings, settings: &PluginSettings) -> String {
+    let ending = match ended.status {
+        None => format!("it was not over within {} ms", limits.deadline.as_millis()),
+        Some(status) => format!("the process {}", how(status, limits)),
+    };
+    match last_line(&ended.last_words, settings) {
+        Some(words) => format!("{ending}; its last words: {words}"),
+        None => ending,
     }
+}
+
+/// The last line that tells something, without secrets and control characters, and not too long.
+fn last_line(words: &str, settings: &PluginSettings) -> Option<String> {
+    const MAX_LETTERS: usize = 200;
+    let is_telling = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+    let mut line = words.lines().rev().find(is_telling)?.trim().to_owned();
+    for secret in settings.resolved().iter().filter(|secret| !secret.is_empty()) {
+        line = line.replace(secret.as_str(), "[value]");
+    }
+    let printable = |letter: char| if letter.is_control() { '?' } else { letter };
+    Some(line.chars().take(MAX_LETTERS).map(printable).collect())
 }
 
 /// What a child has said so far.

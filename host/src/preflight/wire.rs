@@ -7,12 +7,14 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use token_plugin_api::{PluginError, PluginErrorKind};
+use token_plugin_api::{PluginError, PluginErrorKind, conformance::Check};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// What is to be tried. Holds secrets, and is wiped; so does its text, which whoever writes and reads it wipes.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub(super) struct Request {
+    #[zeroize(skip)]
+    pub(super) task: Task,
     /// What each line of the answer begins with.
     pub(super) nonce: String,
     /// The plugin's configured name.
@@ -30,6 +32,16 @@ pub(super) struct Request {
     pub(super) max_cpu_seconds: u64,
 }
 
+/// What a child is to do with a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Task {
+    /// All that a host would do with it.
+    TryOut,
+    /// The conformance suite.
+    Conform,
+}
+
 /// One thing that the child says.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +56,10 @@ pub(super) enum Line {
     NotMade { invalid_argument: bool, message: String },
     /// A handler does not do what the host relies on.
     Fault(String),
+    /// A check of the suite begins.
+    Checking { name: String, subject: Option<String> },
+    /// It has ended.
+    Checked(Check),
     /// Everything was tried, and the plugin is dropped. What is left is the end of the process.
     Done,
 }
@@ -53,7 +69,7 @@ impl Line {
     pub(super) fn problem(self) -> String {
         match self {
             Self::NotLoaded(message) | Self::NotMade { message, .. } | Self::Fault(message) => message,
-            Self::Begun(_) | Self::Warning(_) | Self::Done => String::new(),
+            Self::Begun(_) | Self::Warning(_) | Self::Checking { .. } | Self::Checked(_) | Self::Done => String::new(),
         }
     }
 
