@@ -27,7 +27,8 @@
 //!
 //! - Data flows one way: the command line and embedders know [`Host`], nothing under it knows them.
 //! - A registry is immutable. A reload builds the next one, then swaps; calls in flight finish on the old one.
-//! - Nothing of a plugin runs before its file was admitted, and what runs is the very bytes that were examined.
+//! - Nothing of a plugin runs in the host before its file was admitted, which ends with a child process that does all
+//!   that the host is going to do with it; and what runs is the very bytes that were examined.
 //! - On the path of a verification no lock and no counter is shared between threads.
 //! - "Cannot tell" is an error, never a "no" and never a "yes": the host fails closed.
 

@@ -185,3 +185,33 @@ fn a_panic_while_it_is_asked_for_its_name_and_one_when_it_is_dropped() {
         }
     }
 }
+
+/// What nothing but a process of its own can contain. It is listed in the README's limits, and waits for plugins that
+/// run in one.
+#[test]
+#[ignore = "needs plugins in processes of their own: today the host ends with them"]
+fn what_ends_the_process_ends_its_own_plugin_alone() {
+    for deed in ["abort", "exit", "overflow"] {
+        let mut scratch = Scratch::new();
+        scratch.plugin("good", Plugin::Hostile, "handlers = [{ name = 'good', claims = ['good'] }]");
+        scratch.plugin("x", Plugin::Hostile, "handlers = [{ name = 'h', claims = ['x'], verify = 'as_told' }]");
+        let run = scratch.feed(["verify", "-"], format!("x:accept\nx:{deed}\ngood\n").as_bytes());
+        assert_eq!(run.code(), 0, "{run}");
+        let answers: Vec<_> = run.json_lines().iter().map(|line| line["status"].clone()).collect();
+        assert_eq!(answers, ["accepted", "error", "accepted"], "{deed}: {run}");
+    }
+}
+
+/// A blocking handler that never returns keeps a thread of its plugin's, and no caller beyond the deadline.
+#[test]
+fn a_handler_that_spins_keeps_nobody_beyond_its_deadline() {
+    let mut scratch = Scratch::new();
+    scratch.plugin("good", Plugin::Hostile, "handlers = [{ name = 'good', claims = ['good'] }]");
+    let handler = "handlers = [{ name = 'h', claims = ['x'], execution = 'blocking', verify = 'as_told' }]";
+    scratch.plugin_with("x", Plugin::Hostile, "deadline_ms = 100", handler);
+    // In a process of its own, which ends with the thread that spins.
+    let run = scratch.feed(["verify", "-"], b"x:spin\ngood\n");
+    assert_eq!(run.code(), 0, "{run}");
+    let answers: Vec<_> = run.json_lines().iter().map(|line| line["status"].clone()).collect();
+    assert_eq!(answers, ["error", "accepted"], "{run}");
+}

@@ -13,8 +13,8 @@ use super::{discover::library_file_name, refusal::RefusalReason};
 
 /// A copy of an examined library that cannot change any more, ready to be loaded.
 ///
-/// On Linux it is a sealed memory file, elsewhere (or where there is no `/proc`) a file in a fresh
-/// folder that only the host's user can enter.
+/// On Linux it is a sealed memory file, elsewhere (or where there is no `/proc`, or half of the
+/// descriptors are in use) a file in a fresh folder that only the host's user can enter.
 ///
 /// Dropping it keeps the copy, for the life of the process, and that is on purpose: the dynamic
 /// loader knows libraries by their path, so a descriptor number that is used again would make it
@@ -79,12 +79,23 @@ fn in_memory(bytes: &[u8], name: &str) -> Option<(File, PathBuf)> {
         made => made,
     };
     let mut file = File::from(descriptor.ok()?);
+    if !leaves_room(file.as_raw_fd()) {
+        return None;
+    }
     file.write_all(bytes).ok()?;
     fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL).ok()?;
 
     let load_path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let (there, here) = (fs::metadata(&load_path).ok()?, file.metadata().ok()?);
     ((there.dev(), there.ino()) == (here.dev(), here.ino())).then_some((file, load_path))
+}
+
+/// Whether the process keeps descriptors for other things than copies, of which each takes one for good: a host that
+/// is reloaded a thousand times with new files must still be able to accept a connection.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn leaves_room(descriptor: i32) -> bool {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.is_none_or(|limit| u64::try_from(descriptor).is_ok_and(|descriptor| descriptor < limit / 2))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
