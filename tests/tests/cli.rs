@@ -107,7 +107,11 @@ fn plugins_says_everything_about_each_place() {
     let settings = "handlers = [{ name = 'h', execution = 'async', claims = ['h_'] }]\nwrappers = [{ name = 'w' }]\n\
                     sinks = [{ name = 's' }]\ngenerators = [{ id = 'g' }]";
     scratch.plugin_with("x", Plugin::Hostile, "trylast = true", settings);
-    let rows = scratch.run(["plugins", "--json"]).json()["plugins"].take();
+    let mut listed = scratch.run(["plugins", "--json"]).json();
+    let (rows, status) = (listed["plugins"].take(), &listed["status"]);
+    let libraries = &status["libraries"];
+    assert_eq!((&status["generation"], &status["failed_reload"]), (&json!(1), &json!(null)), "{status}");
+    assert_eq!((&libraries["mapped"], &libraries["superseded_bytes"]), (&json!(1), &json!(0)), "{status}");
     let row = |name: &str| rows.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
     let kinds = ["h", "w", "s", "g"].map(|name| row(name)["kind"].clone());
     assert_eq!(kinds, ["handler", "wrapper", "event_sink", "token_generator"]);

@@ -225,6 +225,10 @@ fn a_running_command_logs_the_differences_and_reloads_on_sighup() {
         scratch.no_entries();
         names.iter().for_each(|name| handler(scratch, name));
     };
+    scratch.host("drop_in = 'plugins.d'\nsuperseded_warning_bytes = 0");
+    let library = fs::read(Plugin::Constructor.path()).unwrap();
+    let dropped_in = format!("plugins.d/x{DLL_SUFFIX}");
+    scratch.file(&dropped_in, &library);
     order(&mut scratch, ["one", "two"]);
     let mut command = scratch.command(["verify", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -249,6 +253,9 @@ fn a_running_command_logs_the_differences_and_reloads_on_sighup() {
     };
     order(&mut scratch, ["two", "one"]);
     logged("handler \"one\" moved from 2nd to 1st");
+    rename_over(&scratch, &dropped_in, content(&library, 1));
+    logged("handler \"made\" was replaced by another file");
+    logged("replaced libraries cannot be unloaded: only a restart frees them");
     // A secret that a file holds is nothing that the watch looks at.
     let secret = scratch.file("secret", "first secret of all");
     let settings = |scratch: &mut Scratch| {
