@@ -9,6 +9,7 @@ use std::{
     fmt,
     mem::ManuallyDrop,
     sync::{Arc, Mutex, PoisonError},
+    thread,
 };
 
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
@@ -51,7 +52,7 @@ impl Images {
             return loaded.image.clone();
         }
         let sealed = examined.seal().map_err(|refusal| refusal.to_string())?;
-        let image = Image::load(sealed, examined).map(Arc::new);
+        let image = on_a_thread(|| Image::load(sealed, examined)).unwrap_or_else(Err).map(Arc::new);
         let loaded = Loaded { image: image.clone(), size_bytes: examined.bytes().len() };
         images.insert(*examined.sha256(), loaded);
         image
@@ -71,6 +72,20 @@ impl Images {
         }
         libraries
     }
+}
+
+/// Runs code of a library on a thread of its own. What it leaves in thread-locals is gone with the thread; and its stack
+/// looks the same in every process, so that what survived a preflight meets nothing else here.
+///
+/// # Errors
+///
+/// When no thread can be started, or the code panicked, which what comes from a library does not.
+pub(crate) fn on_a_thread<T: Send>(code: impl FnOnce() -> T + Send) -> Result<T, String> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("token-host-load".to_owned()).spawn_scoped(scope, code);
+        let thread = thread.map_err(|error| format!("no thread could be started: {error}"))?;
+        thread.join().map_err(|_| "the thread that was to load it panicked".to_owned())
+    })
 }
 
 impl fmt::Debug for Images {

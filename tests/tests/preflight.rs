@@ -1,6 +1,6 @@
 //! Plugins that crash, hang or eat memory before any fence of theirs is up: none of them reaches the host.
 
-use std::fs;
+use std::{env::consts::DLL_SUFFIX, fs};
 
 use token_host::{ErrorKind, Host};
 use token_host_tests::{Plugin, SECRET, Scratch, with_deed};
@@ -34,7 +34,7 @@ impl Running {
     }
 
     fn drop_in(&self, bytes: &[u8]) {
-        self.scratch.file(format!("plugins.d/bad{}", std::env::consts::DLL_SUFFIX), bytes);
+        self.scratch.file(format!("plugins.d/bad{}", DLL_SUFFIX), bytes);
     }
 }
 
@@ -50,6 +50,8 @@ const SHORT: &str = "deadline_ms = 3000\nmax_memory_bytes = 268435456";
 #[test]
 fn constructors() {
     let running = Running::new(SHORT);
+    // One that is good: it is not loaded either while the other is there.
+    running.scratch.file(format!("plugins.d/good{DLL_SUFFIX}"), fs::read(Plugin::Root.path()).unwrap());
     for (deed, expected) in [
         ("abort", "while it was loaded, the process crashed (SIGABRT)"),
         ("exit", "while it was loaded, the process ended with exit code 7"),
@@ -181,12 +183,12 @@ fn what_a_plugin_leaves_running_in_its_preflight_is_ended_with_it() {
     };
     let sleepers = || fs::read_dir("/proc").unwrap().flatten().filter(is_sleeper).count();
     let mut checked = running.scratch.command(["inspect"]);
-    checked.arg(running.scratch.join(format!("plugins.d/bad{}", std::env::consts::DLL_SUFFIX)));
+    checked.arg(running.scratch.join(format!("plugins.d/bad{}", DLL_SUFFIX)));
     assert_eq!(token_host_tests::run(&mut checked, b"").code(), 0, "the file is one to be loaded");
     // The same file with settings that its plugin does not know: it is loaded by the preflight alone.
     let mut scratch = running.scratch;
     scratch.host("");
-    let file = scratch.join(format!("plugins.d/bad{}", std::env::consts::DLL_SUFFIX));
+    let file = scratch.join(format!("plugins.d/bad{}", DLL_SUFFIX));
     scratch.plugin_of(&file, "constructor", "", "unknown = 1");
     let error = running.host.reload().unwrap_err().to_string();
     assert!(error.contains("`unknown`: unknown field"), "{error}");

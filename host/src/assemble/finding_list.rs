@@ -35,6 +35,11 @@ impl<'c> FindingList<'c> {
         }
     }
 
+    /// Whether the generation is refused already.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.refused || self.wrong
+    }
+
     pub(crate) fn refuse(&mut self, entry: &PluginEntry, message: String) {
         self.refused = true;
         self.add(Severity::Error, entry.place, Some(&entry.name), message);

@@ -10,11 +10,7 @@ use std::sync::Arc;
 
 use token_plugin_api::{
     PluginError, PluginErrorKind,
-    abi::{
-        convert::error_from_v1,
-        manifest::{Hook, Manifest},
-        v1,
-    },
+    abi::{convert::error_from_v1, v1},
 };
 
 use self::arranged::{arrange, warn_of_shadowed_names};
@@ -25,11 +21,11 @@ pub(crate) use self::{
 };
 use crate::{
     builder::StaticPlugin,
-    config::{Config, Finding, PLUGIN_NAME_RULE, PluginEntry, Severity, is_plugin_name},
+    config::{Config, Finding, PluginEntry, Severity},
     engine::Engine,
     error::Error,
     instance::{Instance, InstanceKey},
-    load::Image,
+    load::{Image, on_a_thread},
     preflight::{self, Candidate, Failed},
     registry::Registry,
     services::ForPlugin,
@@ -51,7 +47,12 @@ pub(crate) fn generation(engine: &Arc<Engine>, config: &Config, old: &Registry) 
     let mut findings = FindingList::new(config);
     let planned = plan(config, &engine.statics, &mut findings);
     let planned = tried_before(engine, config, old, planned, &mut findings);
-    let made: Vec<Made> = planned.into_iter().filter_map(|one| make(engine, config, old, one, &mut findings)).collect();
+    // A library that is loaded stays. Of a generation that is refused, those that a preflight has found to be good are
+    // not loaded for nothing; what else there is to find in them, it has found.
+    let is_refused = findings.has_errors();
+    let is_wanted = |planned: &Planned<'_>| !(is_refused && planned.has_passed);
+    let made = planned.into_iter().filter(is_wanted);
+    let made: Vec<Made> = made.filter_map(|one| make(engine, config, old, one, &mut findings)).collect();
     try_new_ones(config, old, &made, &mut findings);
     let parts = arrange(made);
     warn_of_shadowed_names(&parts, &mut findings);
@@ -89,6 +90,7 @@ fn tried_before<'c>(
             None => {}
             Some(Ok(pass)) => {
                 pass.warnings.into_iter().for_each(|warning| findings.warn(entry, warning));
+                planned.has_passed = true;
                 planned.was_tried = pass.is_recent;
             }
             Some(Err(Failed::Refused(message))) => {
@@ -128,14 +130,13 @@ fn make(
     engine: &Arc<Engine>,
     config: &Config,
     old: &Registry,
-    Planned { registered, from, was_tried }: Planned<'_>,
+    Planned { registered, from, was_tried, .. }: Planned<'_>,
     findings: &mut FindingList<'_>,
 ) -> Option<Made> {
     let entry = &registered.entry;
     let image = match &from {
         From::Linked(_) => None,
         From::File(examined) => {
-            check_manifest(entry, examined.manifest(), findings);
             Some(engine.images.load(examined).map_err(|message| findings.refuse(entry, message)).ok()?)
         }
     };
@@ -184,7 +185,11 @@ pub(crate) fn instantiate(
         resolved: entry.settings.resolved().iter().map(|value| value.as_str().into()).collect(),
     };
     let made = match origin {
-        Origin::Image(image) => (image.root.new_instance())(services, new),
+        Origin::Image(image) => {
+            let new_instance = image.root.new_instance();
+            on_a_thread(move || new_instance(services, new)).map_err(PluginError::failed)?
+        }
+        // It may want to know the runtime that its program is in.
         Origin::Linked(plugin) => (plugin.make)(services, new),
     };
     let made = made.into_result().map_err(error_from_v1)?;
@@ -214,26 +219,6 @@ fn refuse_settings(entry: &PluginEntry, error: &PluginError, findings: &mut Find
     let place = setting.and_then(|setting| entry.settings.place_of(setting)).or(entry.place);
     findings.wrong = true;
     findings.add(Severity::Error, place, Some(&entry.name), format!("{about}: {error}"));
-}
-
-fn check_manifest(entry: &PluginEntry, manifest: &Manifest, findings: &mut FindingList<'_>) {
-    if !is_plugin_name(&entry.name) {
-        let name = entry.name.escape_debug().take(64).collect::<String>();
-        findings.wrong(entry, format!("its manifest names it `{name}`, expected {PLUGIN_NAME_RULE}"));
-    }
-    if let Some(stated) = entry.wrapper
-        && stated != manifest.hooks.contains(&Hook::Wrapper)
-    {
-        let is = if stated { "is no wrapper" } else { "is a wrapper" };
-        findings.wrong(entry, format!("`wrapper` is {stated}, but the plugin {is}: its manifest tells"));
-    }
-    if !manifest.unknown_hooks.is_empty() {
-        let unknown = manifest.unknown_hooks.join("`, `");
-        findings.warn(entry, format!("it fills hooks that this host does not know, and will not call: `{unknown}`"));
-    }
-    if manifest.static_sha_and_avx {
-        findings.warn(entry, SLOW_HASHING.to_owned());
-    }
 }
 
 /// What the build flags cost that enable both instruction sets at compile time.

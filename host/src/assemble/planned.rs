@@ -8,23 +8,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use token_plugin_api::abi::manifest::Manifest;
+use token_plugin_api::abi::manifest::{Hook, Manifest};
 
 use crate::{
     admit::{self, Examined, Policy},
     builder::StaticPlugin,
-    config::{Config, LibraryName, PluginEntry, PluginSettings, Severity},
+    config::{Config, LibraryName, PLUGIN_NAME_RULE, PluginEntry, PluginSettings, Severity, is_plugin_name},
     instance::InstanceKey,
     order::ordinal,
 };
 
-use super::finding_list::FindingList;
+use super::{SLOW_HASHING, finding_list::FindingList};
 
 /// A plugin that is to be made, in the order of registration.
 pub(crate) struct Planned<'c> {
     pub(crate) registered: Registered,
     pub(crate) from: From<'c>,
-    /// A preflight has just tried it.
+    /// It has passed its preflight,
+    pub(crate) has_passed: bool,
+    /// and that has tried it just now.
     pub(crate) was_tried: bool,
 }
 
@@ -117,11 +119,12 @@ pub(crate) fn plan<'c>(
     for plugin in statics {
         let entry = PluginEntry::unwritten(&plugin.name, PluginSettings::from_json(&plugin.settings));
         let registered = Registered { entry, declared: (plugin.tryfirst, plugin.trylast), file: None };
-        planned.push(Planned { registered, from: From::Linked(plugin), was_tried: false });
+        planned.push(Planned { registered, from: From::Linked(plugin), has_passed: false, was_tried: false });
     }
     let of_file = |entry: PluginEntry, examined: Examined| Planned {
         registered: Registered::of_file(entry, &examined),
         from: From::File(Box::new(examined)),
+        has_passed: false,
         was_tried: false,
     };
     for file in discover(config, findings) {
@@ -131,6 +134,7 @@ pub(crate) fn plan<'c>(
         match admit::examine(&file, None, &policy) {
             Ok(examined) => {
                 let entry = PluginEntry::unwritten(&examined.manifest().name, PluginSettings::empty());
+                check_manifest(&entry, examined.manifest(), findings);
                 planned.push(of_file(entry, examined));
             }
             Err(refusal) => {
@@ -149,6 +153,7 @@ pub(crate) fn plan<'c>(
         };
         match examined {
             Ok(examined) => {
+                check_manifest(entry, examined.manifest(), findings);
                 seen.insert(path, examined.clone());
                 planned.push(of_file(entry.clone(), examined));
             }
@@ -220,5 +225,25 @@ fn tell_of_unused_locks(config: &Config, planned: &[Planned<'_>], findings: &mut
     for unused in lock.unused(&files.collect::<Vec<_>>()) {
         let message = format!("plugins.lock has {unused}, which no plugin is loaded from");
         findings.add(Severity::Notice, None, None, message);
+    }
+}
+
+fn check_manifest(entry: &PluginEntry, manifest: &Manifest, findings: &mut FindingList<'_>) {
+    if !is_plugin_name(&entry.name) {
+        let name = entry.name.escape_debug().take(64).collect::<String>();
+        findings.wrong(entry, format!("its manifest names it `{name}`, expected {PLUGIN_NAME_RULE}"));
+    }
+    if let Some(stated) = entry.wrapper
+        && stated != manifest.hooks.contains(&Hook::Wrapper)
+    {
+        let is = if stated { "is no wrapper" } else { "is a wrapper" };
+        findings.wrong(entry, format!("`wrapper` is {stated}, but the plugin {is}: its manifest tells"));
+    }
+    if !manifest.unknown_hooks.is_empty() {
+        let unknown = manifest.unknown_hooks.join("`, `");
+        findings.warn(entry, format!("it fills hooks that this host does not know, and will not call: `{unknown}`"));
+    }
+    if manifest.static_sha_and_avx {
+        findings.warn(entry, SLOW_HASHING.to_owned());
     }
 }
