@@ -40,22 +40,23 @@ impl Rules {
     }
 }
 
-/// Which errors are failures.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Failures {
-    /// Of a verification each kind is: the host takes all of them as "cannot tell".
-    Verifying,
-    /// Of anything else these are that something could not be done; "you may not" and "there is none" are answers.
-    Working,
+/// What came of a call, as far as it tells how the plugin is.
+enum Told {
+    /// It answers, whatever it said: "you may not" and "there is none" are answers.
+    Well,
+    /// It could not do what it was asked, or took too long.
+    Ill,
+    /// Nothing. A panic is about what it was asked, not about how the plugin is: were it counted, whoever finds a token
+    /// that makes a plugin panic could keep everybody else out.
+    Nothing,
 }
 
-impl Failures {
-    fn include(self, kind: &PluginErrorKind) -> bool {
-        match self {
-            Self::Verifying => !matches!(kind, PluginErrorKind::TokenInvalid(_)),
-            Self::Working => {
-                matches!(kind, PluginErrorKind::Failed | PluginErrorKind::Panicked | PluginErrorKind::DeadlineExceeded)
-            }
+impl Told {
+    fn by<T>(answer: &Result<T>) -> Self {
+        match answer.as_ref().map_err(PluginError::kind) {
+            Err(PluginErrorKind::Failed | PluginErrorKind::DeadlineExceeded) => Self::Ill,
+            Err(PluginErrorKind::Panicked) => Self::Nothing,
+            _ => Self::Well,
         }
     }
 }
@@ -105,19 +106,20 @@ impl Breaker {
     }
 
     /// The permit of a call that was made while nothing had failed.
-    pub(crate) fn untroubled<'a>(&'a self, rules: &'a Rules, failures: Failures) -> Permit<'a> {
-        Permit { breaker: self, rules, failures, is_probe: false }
+    pub(crate) fn untroubled<'a>(&'a self, rules: &'a Rules) -> Permit<'a> {
+        Permit { breaker: self, rules, is_probe: false }
     }
 
     /// Whether a call may be made.
-    pub(crate) fn admit<'a>(&'a self, rules: &'a Rules, failures: Failures) -> Result<Permit<'a>> {
+    pub(crate) fn admit<'a>(&'a self, rules: &'a Rules) -> Result<Permit<'a>> {
         let is_probe = !self.is_untroubled() && self.claim_probe(rules)?;
-        Ok(Permit { breaker: self, rules, failures, is_probe })
+        Ok(Permit { breaker: self, rules, is_probe })
     }
 
     /// Serving, and nothing has ever failed: for calls before the first one that is a caller's.
     pub(crate) fn forget(&self) {
-        *self.lock() = State::default();
+        let mut state = self.lock();
+        *state = State::default();
         self.is_noteworthy.store(false, Ordering::Relaxed);
     }
 
@@ -185,7 +187,7 @@ impl Breaker {
             Phase::Tripped { .. } | Phase::Probing => return,
         };
         state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
-        state.last_failure = Some(error.to_string());
+        state.last_failure = Some(shown(error));
         self.is_noteworthy.store(true, Ordering::Relaxed);
         let failures_in_a_row = state.failures_in_a_row;
         let is_enough = rules.failures != 0 && (failures_in_a_row >= rules.failures || !was_serving);
@@ -212,6 +214,13 @@ impl Breaker {
     }
 }
 
+/// An error as others than its caller may see it, who get it as the reason for being refused.
+fn shown(error: &PluginError) -> String {
+    const MAX_LETTERS: usize = 200;
+    let printable = |letter: char| if letter.is_control() { '?' } else { letter };
+    error.to_string().chars().take(MAX_LETTERS).map(printable).collect()
+}
+
 impl State {
     /// The error of a call that is not made, with what is to come.
     fn refusal(&self, then: &str) -> PluginError {
@@ -228,16 +237,20 @@ impl State {
 pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     rules: &'a Rules,
-    failures: Failures,
     is_probe: bool,
 }
 
 impl Permit<'_> {
     /// Notes what came of the call.
     pub(crate) fn settle<T>(mut self, answer: &Result<T>) {
+        // Dropped as it is, it gives the probe to another.
+        let told = Told::by(answer);
+        if matches!(told, Told::Nothing) {
+            return;
+        }
         let is_probe = std::mem::take(&mut self.is_probe);
-        match answer {
-            Err(error) if self.failures.include(error.kind()) => self.breaker.failed(self.rules, is_probe, error),
+        match (told, answer) {
+            (Told::Ill, Err(error)) => self.breaker.failed(self.rules, is_probe, error),
             _ => self.breaker.answered(is_probe),
         }
     }

@@ -119,6 +119,13 @@ impl Source {
             Self::File(path) => {
                 let mut config = Config::from_file(path, make)?;
                 config.lock = lock_file::read(path)?;
+                let lock = lock_file::path_of(path);
+                if let Some(reason) = changeable_by_others(&lock) {
+                    config.warnings.push(Finding {
+                        severity: Severity::Warning,
+                        ..Finding::error(&Origin::File(lock), format!("others can change the lock: {reason}"))
+                    });
+                }
                 // It names the code that the host runs.
                 if let Some(reason) = changeable_by_others(path) {
                     config.warnings.push(Finding {

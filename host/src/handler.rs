@@ -15,7 +15,7 @@ use token_plugin_api::{
 };
 
 use crate::{
-    breaker::{Failures, Permit, Rules},
+    breaker::{Permit, Rules},
     execute::Stopped,
     inside::{self, Tag},
     instance::Instance,
@@ -120,7 +120,7 @@ impl Instance {
     #[inline(never)]
     fn verified(&self, rules: &Rules, verdict: v1::VerdictV1) -> Said<'_, Verdict> {
         let verdict = verdict_from_v1(verdict);
-        self.breaker.untroubled(rules, Failures::Verifying).settle(&verdict);
+        self.breaker.untroubled(rules).settle(&verdict);
         Said::Now(verdict)
     }
 
@@ -134,7 +134,7 @@ impl Instance {
         token: &str,
         context: &str,
     ) -> Said<'a, Verdict> {
-        let permit = match self.breaker.admit(rules, Failures::Verifying) {
+        let permit = match self.breaker.admit(rules) {
             Ok(permit) => permit,
             Err(refusal) => return Said::Now(Err(refusal)),
         };
@@ -166,8 +166,7 @@ impl Instance {
         request: &CreateToken,
         context: &str,
     ) -> Said<'a, CreatedToken> {
-        let admitted =
-            CreateText::new(request).and_then(|text| Ok((text, self.breaker.admit(rules, Failures::Working)?)));
+        let admitted = CreateText::new(request).and_then(|text| Ok((text, self.breaker.admit(rules)?)));
         let (text, permit) = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return Said::Now(Err(error)),
@@ -201,7 +200,7 @@ impl Instance {
         request: String,
         context: &str,
     ) -> Said<'a, String> {
-        let permit = match self.breaker.admit(rules, Failures::Working) {
+        let permit = match self.breaker.admit(rules) {
             Ok(permit) => permit,
             Err(refusal) => return Said::Now(Err(refusal)),
         };

@@ -47,14 +47,17 @@ impl Images {
     ///
     /// One sentence: the file could not be sealed or loaded, or its layout is not the host's.
     pub(crate) fn load(&self, examined: &Examined) -> Result<Arc<Image>, String> {
-        let mut images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = images.get(examined.sha256()) {
+        let images = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = images().get(examined.sha256()) {
             return loaded.image.clone();
         }
+        // Nothing is locked meanwhile: who asks how the host is doing is answered also while a constructor hangs. A host
+        // builds one generation at a time, so nobody loads the same file.
         let sealed = examined.seal().map_err(|refusal| refusal.to_string())?;
-        let image = on_a_thread(|| Image::load(sealed, examined)).unwrap_or_else(Err).map(Arc::new);
-        let loaded = Loaded { image: image.clone(), size_bytes: examined.bytes().len() };
-        images.insert(*examined.sha256(), loaded);
+        let opened = on_a_thread(|| Opened::new(sealed, examined)).unwrap_or_else(Err)?;
+        // From here on it is mapped for good, whether it fits or not.
+        let image = on_a_thread(|| opened.image(examined)).unwrap_or_else(Err).map(Arc::new);
+        images().insert(*examined.sha256(), Loaded { image: image.clone(), size_bytes: examined.bytes().len() });
         image
     }
 
@@ -94,20 +97,31 @@ impl fmt::Debug for Images {
     }
 }
 
-impl Image {
-    fn load(sealed: Sealed, examined: &Examined) -> Result<Self, String> {
+/// A library that is mapped, of which nobody knows yet whether it fits.
+struct Opened {
+    library: ManuallyDrop<Library>,
+    sealed: Sealed,
+}
+
+impl Opened {
+    fn new(sealed: Sealed, examined: &Examined) -> Result<Self, String> {
         let path = examined.path().display();
         // SAFETY: loading runs the library's constructors. The bytes were examined and sealed (`admit`), so the
         // loader maps a whole, well-formed library that nobody can change; what its constructors do is the
         // author's word, as with every plugin that runs in this process.
         let opened = unsafe { open(&sealed) };
-        let library = match opened {
-            Ok(library) => ManuallyDrop::new(library),
+        match opened {
+            Ok(library) => Ok(Self { library: ManuallyDrop::new(library), sealed }),
             Err(error) => {
                 sealed.discard();
-                return Err(format!("cannot load {path}: {error}"));
+                Err(format!("cannot load {path}: {error}"))
             }
-        };
+        }
+    }
+
+    fn image(self, examined: &Examined) -> Result<Image, String> {
+        let Self { library, sealed } = self;
+        let path = examined.path().display();
         // SAFETY: `abi_stable` exports a `LibHeader` under this name, whose address is an `AbiHeaderRef`. That the
         // symbol is defined was checked at admission; that it is `abi_stable`'s, its magic bytes tell `upgrade`.
         let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) };
@@ -117,7 +131,7 @@ impl Image {
             return Err(format!("cannot load {path}: it opted out of the layout check, so nobody can tell if it fits"));
         }
         let root = header.init_root_module::<PluginRoot_Ref>().map_err(|error| describe(&path, &error))?;
-        Ok(Self { root, sha256: *examined.sha256(), _library: library, _sealed: sealed })
+        Ok(Image { root, sha256: *examined.sha256(), _library: library, _sealed: sealed })
     }
 }
 

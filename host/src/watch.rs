@@ -14,7 +14,7 @@ use std::{
         Arc, Weak,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -35,16 +35,18 @@ const QUIET: Duration = Duration::from_millis(75);
 /// How long a change may go on before it is looked at all the same.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// How often to look when every folder is watched, for events that were lost.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often to look when every folder is watched: for events that were lost, and for folders that others took the
+/// place of, whose events are not seen before.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// How often to look when a folder cannot be watched: it is missing, or on a file system without events.
+/// How often to look when a folder cannot be watched, for instance since it is missing.
 const LOOK_UNWATCHED: Duration = Duration::from_millis(500);
 
 /// Reloads a host when its files change, until it is dropped. See [`Host::watch`].
 #[derive(Debug)]
 pub struct Watch {
     wake: Sender<Wake>,
+    thread: Option<JoinHandle<()>>,
     #[cfg(unix)]
     signals: Option<signal_hook::iterator::Handle>,
 }
@@ -73,10 +75,12 @@ impl Host {
         let (wake, wakes) = mpsc::channel();
         let watching = Watching { engine: Arc::downgrade(&self.0), folders: Folders::new(wake.clone()) };
         let thread = thread::Builder::new().name("token-host-watch".to_owned());
-        let started = thread.spawn(move || watching.run(&wakes));
-        started.map_err(|error| Error::new(ErrorKind::Internal, format!("no thread could be started: {error}")))?;
+        let thread = thread.spawn(move || watching.run(&wakes));
+        let failed = |error| Error::new(ErrorKind::Internal, format!("no thread could be started: {error}"));
+        let thread = Some(thread.map_err(failed)?);
         Ok(Watch {
             wake,
+            thread,
             #[cfg(unix)]
             signals: None,
         })
@@ -84,7 +88,8 @@ impl Host {
 }
 
 impl Watch {
-    /// Reloads on `SIGHUP` as well, whatever has changed: also what no file shows, such as a secret's.
+    /// Reloads on `SIGHUP` as well, whatever has changed: also what no file shows, such as a secret's. The signal does
+    /// not end the process any more, not even when the [`Watch`] is dropped.
     ///
     /// # Errors
     ///
@@ -111,8 +116,13 @@ impl Drop for Watch {
         if let Some(signals) = &self.signals {
             signals.close();
         }
-        // A reload that is under way goes on to its end.
         let _ = self.wake.send(Wake::Stop);
+        // A reload that is under way goes on to its end, and holds the host as long: were it not waited for, a program
+        // that drops its host and ends would not give plugins the time to write what they have to.
+        let own = thread::current().id();
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != own) {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -279,7 +289,8 @@ fn stamp(path: &Path) -> Option<Stamp> {
 /// The folders whose events wake the watch up.
 struct Folders {
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
+    /// With what tells a folder from another one that took its place.
+    watched: BTreeMap<PathBuf, Option<Stamp>>,
 }
 
 impl Folders {
@@ -293,20 +304,27 @@ impl Folders {
         let watcher = notify::recommended_watcher(woken);
         let watcher = watcher
             .inspect_err(|error| tracing::warn!(%error, "files cannot be watched; they are looked at twice a second"));
-        Self { watcher: watcher.ok(), watched: BTreeSet::new() }
+        Self { watcher: watcher.ok(), watched: BTreeMap::new() }
     }
 
     /// Watches these folders and no others; whether that worked for all of them.
     fn watch(&mut self, folders: BTreeSet<PathBuf>) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
-        for gone in self.watched.difference(&folders) {
+        let is_the_same = |folder: &PathBuf, known: &Option<Stamp>| folders.contains(folder) && stamp(folder) == *known;
+        let gone: Vec<PathBuf> = self
+            .watched
+            .iter()
+            .filter(|(folder, known)| !is_the_same(folder, known))
+            .map(|(folder, _)| folder.clone())
+            .collect();
+        for folder in gone {
             // It may be gone for good.
-            let _ = watcher.unwatch(gone);
+            let _ = watcher.unwatch(&folder);
+            self.watched.remove(&folder);
         }
-        self.watched.retain(|folder| folders.contains(folder) && folder.exists());
-        for folder in folders.difference(&self.watched.clone()) {
-            if watcher.watch(folder, RecursiveMode::NonRecursive).is_ok() {
-                self.watched.insert(folder.clone());
+        for folder in &folders {
+            if !self.watched.contains_key(folder) && watcher.watch(folder, RecursiveMode::NonRecursive).is_ok() {
+                self.watched.insert(folder.clone(), stamp(folder));
             }
         }
         self.watched.len() == folders.len()

@@ -272,6 +272,36 @@ fn a_program_that_cannot_be_run_or_is_another_refuses_every_plugin() {
     }
 }
 
+/// It is handed every secret, so it has to be as hard to change as a plugin.
+#[cfg(unix)]
+#[test]
+fn a_program_that_others_can_change_is_not_run() {
+    let mut scratch = Scratch::new();
+    let program = scratch.file("program", "#!/bin/sh\ntouch was-run\n");
+    token_host_tests::set_mode(&program, 0o777);
+    scratch.signed("").entry("[preflight]\nprogram = './program'\ncache = 'cache'");
+    let checked = scratch.run(["check"]);
+    assert!(checked.code() == 6 && checked.stdout.contains("program cannot be relied on: "), "{checked}");
+    assert!(checked.stdout.contains("can be changed by other users (mode 0777)"), "{checked}");
+    assert!(!scratch.join("was-run").exists());
+}
+
+/// A plugin may say more than it should before it dies.
+#[cfg(unix)]
+#[test]
+fn last_words_quote_no_secret() {
+    let mut scratch = Scratch::new();
+    let lines = ["-----BEGIN PRIVATE KEY-----", "MIIEvTOPSECRETKEYMATERIAL0123456789", "-----END PRIVATE KEY-----"];
+    scratch.file("key.pem", lines.join("\n"));
+    // A stand-in for a plugin that prints what it was given.
+    let program = scratch.file("program", format!("#!/bin/sh\nprintf '%s\\n' '{}' >&2\nexit 3\n", lines[1]));
+    token_host_tests::set_mode(&program, 0o755);
+    scratch.plugin("signed", Plugin::Signed, "secret = { file = 'key.pem' }");
+    scratch.entry("[preflight]\nprogram = './program'\ncache = 'cache'");
+    let checked = scratch.run(["check"]);
+    assert!(checked.code() == 6 && checked.stdout.contains("its last words: [value]"), "{checked}");
+}
+
 /// Each preflight that is really run makes the plugin, which its journal tells.
 #[test]
 fn what_passed_is_not_tried_again() {

@@ -149,6 +149,19 @@ fn only_locked_files_are_loaded() {
 }
 
 #[test]
+fn a_lock_may_be_required_and_keys_must_be_named() {
+    let mut scratch = Scratch::new();
+    scratch.entry("[trust]\nrequire_lock = true").signed("");
+    refused(&scratch, "there is no plugins.lock, which [trust] requires");
+    assert_eq!(scratch.run(["lock"]).code(), 0);
+    assert_eq!(check(&scratch).code(), 0, "{}", check(&scratch));
+    fs::remove_file(scratch.join("plugins.lock")).unwrap();
+    refused(&scratch, "there is no plugins.lock, which [trust] requires");
+    scratch.no_entries().entry("[trust]\npublic_keys = []");
+    refused(&scratch, "`public_keys` must name at least one key");
+}
+
+#[test]
 fn a_lock_that_cannot_be_read_lets_nothing_in() {
     let mut scratch = Scratch::new();
     scratch.signed("");

@@ -6,8 +6,8 @@
 use std::ptr;
 
 use object::{
-    Endianness, Object, ObjectSymbol, elf,
-    read::elf::{Dyn, ElfFile, FileHeader, ProgramHeader, SectionHeader},
+    Endianness, elf,
+    read::elf::{Dyn, ElfFile, FileHeader, ProgramHeader, SectionHeader, Sym},
 };
 
 use super::{elf_tables, image::lower_case, refusal::RefusalReason};
@@ -45,7 +45,9 @@ pub(super) fn check<Header: FileHeader<Endian = Endianness>>(file: &ElfFile<'_, 
     // Whatever these bring in runs its constructors too, and nobody examined it.
     let by_folder = |&(tag, offset): &(_, u64)| {
         let name = strings.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
-        tag == elf::DT_NEEDED && name.iter().take_while(|byte| **byte != 0).any(|byte| *byte == b'/')
+        // `$ORIGIN` and its like stand for folders as well.
+        let is_of_a_folder = |byte: &u8| matches!(byte, b'/' | b'$');
+        tag == elf::DT_NEEDED && name.iter().take_while(|byte| **byte != 0).any(is_of_a_folder)
     };
     if let Some((_, entry)) = BRINGS_IN.iter().find(|(tag, _)| value(*tag).is_some()) {
         return Err(RefusalReason::OtherLibraries { entry });
@@ -57,8 +59,10 @@ pub(super) fn check<Header: FileHeader<Endian = Endianness>>(file: &ElfFile<'_, 
     if dynamic.iter().any(|&(tag, offset)| is_name(tag) && offset >= strings.len() as u64) {
         return Err(RefusalReason::cut_short("a library's name lies outside of its string table"));
     }
-    for symbol in file.dynamic_symbols() {
-        symbol.name_bytes().map_err(|error| RefusalReason::cut_short(lower_case(error)))?;
+    // The table ends in a NUL byte, so a name that begins in it ends in it.
+    let is_named = |symbol: &Header::Sym| u64::from(symbol.st_name(file.endian())) < strings.len() as u64;
+    if !file.elf_dynamic_symbol_table().iter().all(is_named) {
+        return Err(RefusalReason::cut_short("a symbol's name lies outside of its string table"));
     }
     elf_tables::check(&image, &value)
 }
@@ -82,6 +86,9 @@ pub(super) struct Load<'data> {
     data: &'data [u8],
 }
 
+/// Linkers make four or five. Each relocation is looked for in all of them.
+const MAX_LOADS: usize = 64;
+
 /// The loads, which have to ascend without touching each other: `ld.so` reserves room from the
 /// first to the last, and maps the others over whatever happens to be where they say.
 fn loads<'data, Header: FileHeader<Endian = Endianness>>(
@@ -96,6 +103,9 @@ fn loads<'data, Header: FileHeader<Endian = Endianness>>(
         let alignment: u64 = header.p_align(endian).into();
         let end = address.checked_add(size).filter(|_| size >= data.len() as u64 && address >= end_of_last);
         end_of_last = end.ok_or_else(|| RefusalReason::cut_short("its segments overlap"))?;
+        if loads.len() == MAX_LOADS {
+            return Err(RefusalReason::cut_short("it has more segments than any library needs"));
+        }
         if alignment > 1 && !alignment.is_power_of_two() {
             return Err(RefusalReason::cut_short("a segment's alignment is no power of two"));
         }

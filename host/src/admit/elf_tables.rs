@@ -61,10 +61,14 @@ impl<Header: FileHeader<Endian = Endianness>> Tables<'_, '_, '_, Header> {
     fn check_rela(&self, table: &[u8]) -> Result<(), RefusalReason> {
         for entry in slice_from_all_bytes::<Header::Rela>(table).map_err(|()| damaged("a relocation table is cut"))? {
             let kind = entry.r_type(self.endian, false);
+            // Type 0 is "none" on every machine.
+            if kind.0 == 0 {
+                continue;
+            }
             self.check_one(entry.r_offset(self.endian).into(), entry.r_sym(self.endian, false))?;
-            // What it writes is the library's own address and this: it has to lie inside, too.
+            // Its address is called.
             let addend: i64 = entry.r_addend(self.endian).into();
-            if is_relative(kind) && !u64::try_from(addend).is_ok_and(|address| self.image.spans(address)) {
+            if is_call(kind) && !u64::try_from(addend).is_ok_and(|address| self.image.spans(address)) {
                 return Err(damaged("a relocation points outside of the library"));
             }
         }
@@ -148,7 +152,8 @@ impl<Header: FileHeader<Endian = Endianness>> Tables<'_, '_, '_, Header> {
         let hashed = self.symbols.checked_sub(first as usize).ok_or_else(broken)?;
         let is_bucket = |bucket: &u32| *bucket == 0 || (*bucket >= first && (*bucket as usize) < self.symbols);
         // A chain ends at a word with its lowest bit set, so the last of all has to have it.
-        let ends = hashed == 0 || chain.get(hashed - 1).is_some_and(|last| last & 1 == 1);
+        let is_empty = buckets.iter().all(|bucket| *bucket == 0);
+        let ends = is_empty || hashed == 0 || chain.get(hashed - 1).is_some_and(|last| last & 1 == 1);
         if buckets.is_empty() || !bloom.is_power_of_two() || !buckets.iter().all(is_bucket) || !ends {
             return Err(broken());
         }
@@ -173,11 +178,11 @@ fn words(table: &[u8]) -> Option<Vec<u32>> {
     rest.is_empty().then(|| words.iter().map(|word| u32::from_ne_bytes(*word)).collect())
 }
 
-/// Whether a relocation writes the address of something in its own library.
-fn is_relative(kind: elf::RelocationType) -> bool {
+/// Whether a relocation has `ld.so` call a function of the library, to ask it what to write.
+fn is_call(kind: elf::RelocationType) -> bool {
     match std::env::consts::ARCH {
-        "x86_64" => kind == elf::R_X86_64_RELATIVE || kind == elf::R_X86_64_IRELATIVE,
-        "aarch64" => kind == elf::R_AARCH64_RELATIVE || kind == elf::R_AARCH64_IRELATIVE,
+        "x86_64" => kind == elf::R_X86_64_IRELATIVE,
+        "aarch64" => kind == elf::R_AARCH64_IRELATIVE,
         _ => false,
     }
 }

@@ -45,9 +45,11 @@ pub use self::{
     signature::PublicKey,
 };
 pub(crate) use self::{
-    ownership::{changeable_by_others, check_path},
+    open::read_small,
+    ownership::{changeable_by_others, check_folder, check_path},
     signature::path_of_signature,
 };
+use crate::config::Config;
 
 /// What admission is strict about.
 #[derive(Debug, Clone)]
@@ -61,6 +63,18 @@ pub struct Policy {
     pub public_keys: Vec<PublicKey>,
     /// When there is one, each file must be in it.
     pub lock: Option<Lock>,
+}
+
+impl Policy {
+    /// What a configuration asks for.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            danger_insecure_permissions: config.host.danger_insecure_permissions,
+            max_bytes: config.host.max_plugin_bytes,
+            public_keys: config.trust.public_keys.clone(),
+            lock: config.lock.clone(),
+        }
+    }
 }
 
 impl Default for Policy {

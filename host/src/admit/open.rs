@@ -64,6 +64,11 @@ impl Opened {
     }
 }
 
+/// The content of a regular file of at most so many bytes, opened without following a link and without waiting.
+pub(crate) fn read_small(path: &Path, max_bytes: u64) -> Result<Vec<u8>, RefusalReason> {
+    Opened::new(path, Links::Refuse, max_bytes)?.read()
+}
+
 #[cfg(unix)]
 fn set_flags(options: &mut OpenOptions, links: Links) {
     use std::os::unix::fs::OpenOptionsExt;

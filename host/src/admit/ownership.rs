@@ -96,6 +96,26 @@ pub(crate) fn check_path(path: &Path) -> Result<(), RefusalReason> {
     check(path, &std::fs::metadata(path).map_err(RefusalReason::io("ask whose it is"))?)
 }
 
+/// A folder by its real path, when nobody but root and the host's user can put anything into it. `own`: whether it is
+/// the folder itself that is to be used, or a folder above the one that is to be made.
+#[cfg(unix)]
+pub(crate) fn check_folder(path: &Path, own: bool) -> Result<std::path::PathBuf, RefusalReason> {
+    let folder = path.canonicalize().map_err(RefusalReason::io("resolve it"))?;
+    let user = rustix::process::geteuid().as_raw();
+    let mut sticky = if own { Sticky::DoesNotHelp } else { Sticky::Helps };
+    for ancestor in folder.ancestors() {
+        let metadata = std::fs::symlink_metadata(ancestor).map_err(RefusalReason::io("look at a folder above it"))?;
+        check_one(ancestor, &metadata, user, sticky)?;
+        sticky = Sticky::Helps;
+    }
+    Ok(folder)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn check_folder(path: &Path, _: bool) -> Result<std::path::PathBuf, RefusalReason> {
+    path.canonicalize().map_err(RefusalReason::io("resolve it"))
+}
+
 /// What lets others than root and the host's user change this very file.
 pub(crate) fn changeable_by_others(path: &Path) -> Option<RefusalReason> {
     #[cfg(unix)]

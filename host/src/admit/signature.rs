@@ -13,10 +13,7 @@ use std::{
 
 use minisign_verify::{Error, Signature};
 
-use super::{
-    open::{Links, Opened},
-    refusal::RefusalReason,
-};
+use super::{open::read_small, refusal::RefusalReason};
 
 /// A public key of minisign's, one whose signatures are accepted.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,7 +57,7 @@ pub(crate) fn path_of_signature(file: &Path) -> PathBuf {
 pub(super) fn check(file: &Path, bytes: &[u8], trusted: &[PublicKey]) -> Result<(), RefusalReason> {
     let path = path_of_signature(file);
     let unsigned = |problem: String| RefusalReason::Unsigned { signature: path.clone(), problem };
-    let read = Opened::new(&path, Links::Refuse, MAX_SIGNATURE_BYTES).and_then(Opened::read);
+    let read = read_small(&path, MAX_SIGNATURE_BYTES);
     let text = read.map_err(|reason| unsigned(reason.to_string()))?;
     let text = str::from_utf8(&text).map_err(|_| unsigned("it is no text".to_owned()))?;
     let signature = Signature::decode(text).map_err(|_| unsigned("it is no signature of minisign's".to_owned()))?;

@@ -20,6 +20,7 @@ pub(crate) use self::{
     planned::{From, Planned, Registered, plan},
 };
 use crate::{
+    admit,
     builder::StaticPlugin,
     config::{Config, Finding, PluginEntry, Severity},
     engine::Engine,
@@ -80,6 +81,17 @@ fn tried_before<'c>(
         findings.add(Severity::Warning, None, None, NO_PREFLIGHT.to_owned());
         return planned;
     };
+    // It is handed every secret, and its word is taken. The one that the embedder names is the embedder's own.
+    if let Some(named) = &config.preflight.program
+        && !config.host.danger_insecure_permissions
+        && named.exists()
+        && let Err(reason) = admit::check_path(named)
+    {
+        findings.wrong = true;
+        let message = format!("the preflight's program {} cannot be relied on: {reason}", named.display());
+        findings.add(Severity::Error, None, None, message);
+        return Vec::new();
+    }
     let outcomes = preflight::try_out(program, &config.preflight, &engine.passed, &candidates);
     let is_candidate: Vec<bool> = planned.iter().map(|planned| candidate(planned, old).is_some()).collect();
     let mut outcomes = outcomes.into_iter();

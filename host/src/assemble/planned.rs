@@ -107,12 +107,12 @@ pub(crate) fn plan<'c>(
     statics: &'c [StaticPlugin],
     findings: &mut FindingList<'_>,
 ) -> Vec<Planned<'c>> {
-    let policy = Policy {
-        danger_insecure_permissions: config.host.danger_insecure_permissions,
-        max_bytes: config.host.max_plugin_bytes,
-        public_keys: config.trust.public_keys.clone(),
-        lock: config.lock.clone(),
-    };
+    let policy = Policy::of(config);
+    if config.trust.require_lock && config.lock.is_none() {
+        findings.wrong = true;
+        let message = "there is no plugins.lock, which [trust] requires: run `token-host lock`".to_owned();
+        findings.add(Severity::Error, None, None, message);
+    }
     let entries: Vec<(&PluginEntry, Option<PathBuf>)> =
         config.plugins.iter().map(|entry| (entry, find(entry, config, findings))).collect();
     let mut planned: Vec<Planned<'c>> = Vec::new();

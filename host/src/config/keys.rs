@@ -30,7 +30,9 @@ impl<'a> Keys<'a> {
         key: &'static str,
         report: &Report<'_>,
     ) -> Option<(Place, &'a Spanned<DeValue<'a>>)> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         let (name, value) = self.table.get_key_value(key)?;
         Some((report.place(&name.span()), value))
     }

@@ -112,6 +112,8 @@ pub struct PreflightSettings {
 pub struct TrustSettings {
     /// The minisign keys of which one must have signed each plugin file. Default: none, signatures are not asked for.
     pub public_keys: Vec<PublicKey>,
+    /// Refuse everything while there is no `plugins.lock`. Default: false, and who removes the lock removes its effect.
+    pub require_lock: bool,
 }
 
 /// One `[[plugin]]` entry.
@@ -138,10 +140,9 @@ pub struct PluginEntry {
     /// so that a stuck plugin leaves the others theirs. From 1 to 1024; default 16: they wait for a store, whose own
     /// pool is rarely larger.
     pub max_blocking_calls: usize,
-    /// After how many failures in a row (errors, panics, deadlines; an answer of any kind ends the row) the plugin is
-    /// tripped: its calls then fail at once. From 0, which is never, to 1,000,000; default 10: what fails as often is
-    /// down, and its callers need not wait to hear so. Choose 0 where a token alone can make it fail: whoever sends
-    /// that one ten times could keep others from being served.
+    /// After how many failures in a row (`PluginError::failed`, deadlines; an answer of any kind ends the row) the plugin
+    /// is tripped: its calls then fail at once. From 0, which is never, to 1,000,000; default 10: what fails as often is
+    /// down, and its callers need not wait to hear so. Panics do not count: they are about what was asked.
     pub breaker_failures: u32,
     /// How long a tripped plugin is left alone before one call tries it again. From 1 ms to 10 minutes; default 5 s:
     /// time to breathe for a store that restarts, and little to wait for those who need it.

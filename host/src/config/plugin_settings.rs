@@ -29,14 +29,6 @@ impl PluginSettings {
 
     /// Settings that an embedder hands over as JSON. None of its secrets counts as written into a configuration.
     pub fn from_json(settings: &serde_json::Value) -> Self {
-        fn texts(value: &serde_json::Value, found: &mut Vec<Zeroizing<String>>) {
-            match value {
-                serde_json::Value::String(text) => found.push(Zeroizing::new(text.clone())),
-                serde_json::Value::Array(list) => list.iter().for_each(|value| texts(value, found)),
-                serde_json::Value::Object(map) => map.values().for_each(|value| texts(value, found)),
-                _ => {}
-            }
-        }
         let mut resolved = Vec::new();
         texts(settings, &mut resolved);
         Self { json: Zeroizing::new(settings.to_string()), resolved, places: HashMap::new() }
@@ -57,6 +49,29 @@ impl PluginSettings {
     /// these was written into the configuration itself, which deserves a warning.
     pub fn resolved(&self) -> &[Zeroizing<String>] {
         &self.resolved
+    }
+
+    /// A text in which none of the settings' strings stands any more, each of which may be a secret: not as it is, not
+    /// one of its lines, not as Rust's `{:?}` writes it.
+    pub(crate) fn without_values(&self, text: &str) -> String {
+        let mut values = Vec::new();
+        if let Ok(settings) = serde_json::from_str(&self.json) {
+            texts(&settings, &mut values);
+        }
+        values.extend(self.resolved.iter().cloned());
+        let pieces = values.iter().flat_map(|value| std::iter::once(value.as_str()).chain(value.lines()));
+        let mut pieces: Vec<&str> = pieces.filter(|piece| piece.len() >= SHORTEST_SECRET_BYTES).collect();
+        // Longest first: a shorter one may be a part of a longer one.
+        pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
+        let mut text = text.to_owned();
+        for piece in pieces {
+            text = text.replace(piece, "[value]");
+            let escaped = piece.escape_debug().to_string();
+            if escaped != piece {
+                text = text.replace(&escaped, "[value]");
+            }
+        }
+        text
     }
 
     /// The SHA-256 of the JSON text: tells whether a reload changed the settings, secrets included.
@@ -101,6 +116,19 @@ impl PluginSettings {
         Self { json: writer.json.0, resolved: writer.resolved, places: writer.places }
     }
 }
+
+/// Every string in a value.
+fn texts(value: &serde_json::Value, found: &mut Vec<Zeroizing<String>>) {
+    match value {
+        serde_json::Value::String(text) => found.push(Zeroizing::new(text.clone())),
+        serde_json::Value::Array(list) => list.iter().for_each(|value| texts(value, found)),
+        serde_json::Value::Object(map) => map.values().for_each(|value| texts(value, found)),
+        _ => {}
+    }
+}
+
+/// Shorter values are no secrets, and are found in many words.
+const SHORTEST_SECRET_BYTES: usize = 4;
 
 impl fmt::Debug for PluginSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,7 +41,9 @@ pub(super) struct RawPreflight {
 /// The `[trust]` table as written.
 #[derive(Default)]
 pub(super) struct RawTrust {
-    pub(super) public_keys: Vec<Written<String>>,
+    /// With the place of the list.
+    pub(super) public_keys: Option<(Place, Vec<Written<String>>)>,
+    pub(super) require_lock: Option<Written<bool>>,
 }
 
 /// One `[[plugin]]` entry as written.
@@ -116,7 +118,9 @@ impl RawPreflight {
 impl RawTrust {
     fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Self {
         let mut keys = Keys::new(table);
-        let trust = Self { public_keys: keys.strings("public_keys", report) };
+        let place = keys.value("public_keys", report).map(|(place, _)| place);
+        let public_keys = place.map(|place| (place, keys.strings("public_keys", report)));
+        let trust = Self { public_keys, require_lock: keys.boolean("require_lock", report) };
         keys.finish("", report);
         trust
     }

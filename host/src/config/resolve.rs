@@ -97,13 +97,16 @@ fn preflight_settings(raw: RawPreflight, base: &Path, report: &mut Report<'_>) -
 
 fn trust_settings(raw: RawTrust, report: &mut Report<'_>) -> TrustSettings {
     let mut public_keys = Vec::new();
-    for written in raw.public_keys {
+    if let Some(place) = raw.public_keys.as_ref().filter(|(_, keys)| keys.is_empty()).map(|(place, _)| *place) {
+        report.error(place, "`public_keys` must name at least one key; without the key, signatures are not asked for");
+    }
+    for written in raw.public_keys.into_iter().flat_map(|(_, keys)| keys) {
         match written.value.parse() {
             Ok(key) => public_keys.push(key),
             Err(expected) => report.error(written.place, format!("`public_keys`: {expected}")),
         }
     }
-    TrustSettings { public_keys }
+    TrustSettings { public_keys, require_lock: raw.require_lock.is_some_and(|written| written.value) }
 }
 
 /// The entry, or `None` when it has no name to go by.

@@ -161,7 +161,12 @@ fn limit(request: &Request) {
         let _ = setrlimit(resource, limit);
     }
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    {
+        use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal};
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+        // A core that is piped to a program is not bound by the limit; and nobody else is to look into this memory.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }
 
 #[cfg(not(unix))]

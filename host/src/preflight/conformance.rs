@@ -11,7 +11,7 @@ use super::{
     wire::{Line, Task},
 };
 use crate::{
-    admit::{Policy, examine, library_file_name},
+    admit::{Policy, examine, locate},
     builder::{HostBuilder, Source},
     config::{Config, LibraryName, MakeSecrets, PluginEntry, PluginSettings, PreflightSettings},
     error::{Error, ErrorKind},
@@ -39,11 +39,16 @@ impl HostBuilder {
             Source::File(path) if !path.exists() => Config::empty(),
             source => source.read(MakeSecrets::Ephemeral)?,
         };
-        let policy = Policy { danger_insecure_permissions: true, ..Policy::default() };
         let refused = |message: String| Error::new(ErrorKind::Admission, message);
-        let examined = examine(library, None, &policy).map_err(|refusal| refused(refusal.to_string()))?;
+        let named = config.plugins.iter().find(|entry| is_of(entry, library, &config));
+        // Whoever is given an entry's secrets is admitted as the entry's plugin would be; what has none may lie anywhere.
+        let (pin, policy) = match named {
+            Some(entry) => (entry.sha256.as_ref(), Policy::of(&config)),
+            None => (None, Policy { danger_insecure_permissions: true, ..Policy::default() }),
+        };
+        let examined = examine(library, pin, &policy).map_err(|refusal| refused(refusal.to_string()))?;
         let unwritten = || PluginEntry::unwritten(&examined.manifest().name, PluginSettings::empty());
-        let entry = config.plugins.iter().find(|entry| names(entry, library)).cloned().unwrap_or_else(unwritten);
+        let entry = named.cloned().unwrap_or_else(unwritten);
         let program = config.preflight.program.clone().or(builder_program);
         let program = program.ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "the suite needs a token-host executable to run it in")
@@ -59,12 +64,13 @@ impl HostBuilder {
     }
 }
 
-/// Whether an entry names this library.
-fn names(entry: &PluginEntry, library: &Path) -> bool {
-    match &entry.file {
-        LibraryName::Path(path) => path == library || path.canonicalize().ok() == library.canonicalize().ok(),
-        LibraryName::Bare(bare) => library.file_name().is_some_and(|name| *name == *library_file_name(bare)),
-    }
+/// Whether an entry's plugin is this very library, not only one of the same name.
+fn is_of(entry: &PluginEntry, library: &Path, config: &Config) -> bool {
+    let file = match &entry.file {
+        LibraryName::Path(path) => Some(path.clone()),
+        LibraryName::Bare(bare) => locate(bare, &config.library_folders().map(Path::to_owned).collect::<Vec<_>>()),
+    };
+    matches!((file.map(|file| file.canonicalize()), library.canonicalize()), (Some(Ok(file)), Ok(library)) if file == library)
 }
 
 #[derive(Default)]

@@ -97,7 +97,11 @@ pub(crate) fn try_out(
         0 => {}
         // The only one, as at most reloads, needs no thread.
         1 => work(),
-        _ => thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work)))),
+        _ => thread::scope(|scope| {
+            // Those that cannot be started leave their work to the others, and to this one.
+            (1..workers).for_each(|_| drop(thread::Builder::new().spawn_scoped(scope, work)));
+            work();
+        }),
     }
     for (place, outcome) in tried.into_inner().unwrap_or_else(PoisonError::into_inner) {
         if let Ok(warnings) = &outcome {
@@ -198,10 +202,8 @@ fn ending(ended: &Ended, limits: &PreflightSettings, settings: &PluginSettings) 
 fn last_line(words: &str, settings: &PluginSettings) -> Option<String> {
     const MAX_LETTERS: usize = 200;
     let is_telling = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
-    let mut line = words.lines().rev().find(is_telling)?.trim().to_owned();
-    for secret in settings.resolved().iter().filter(|secret| !secret.is_empty()) {
-        line = line.replace(secret.as_str(), "[value]");
-    }
+    let words = settings.without_values(words);
+    let line = words.lines().rev().find(is_telling)?.trim();
     let printable = |letter: char| if letter.is_control() { '?' } else { letter };
     Some(line.chars().take(MAX_LETTERS).map(printable).collect())
 }
@@ -224,7 +226,8 @@ impl Heard {
     fn hear(&mut self, line: Line) {
         match line {
             Line::Begun(stage) => self.stage = stage,
-            Line::Warning(warning) => self.warnings.push(warning),
+            Line::Warning(warning) if self.warnings.len() < MAX_WARNINGS => self.warnings.push(warning),
+            Line::Warning(_) => {}
             Line::Done => self.is_done = true,
             failed => {
                 self.failed.get_or_insert(failed);
@@ -232,6 +235,9 @@ impl Heard {
         }
     }
 }
+
+/// As many as anybody reads.
+const MAX_WARNINGS: usize = 32;
 
 /// How a process ended, to follow "the process".
 #[cfg(unix)]

@@ -11,7 +11,7 @@
 use std::{
     collections::HashMap,
     env, fs,
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -19,7 +19,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::admit::{check_path, hexadecimal};
+use crate::admit::{RefusalReason, check_folder, hexadecimal, read_small};
 
 /// What a plugin was tried with.
 pub(super) struct Tried<'a> {
@@ -109,13 +109,8 @@ impl Folder {
     /// to use; then preflights are remembered by the process alone.
     pub(super) fn open(configured: Option<&Path>) -> Option<Self> {
         let path = configured.map(Path::to_owned).or_else(of_the_user)?;
-        let opened =
-            create(&path).and_then(|()| read_key(&path)).and_then(|key| match check_path(&path.join(KEY_FILE)) {
-                Ok(()) => Ok(key),
-                Err(reason) => Err(io::Error::new(io::ErrorKind::PermissionDenied, reason.to_string())),
-            });
-        match opened {
-            Ok(key) => Some(Self { path, key }),
+        match create(&path).and_then(|path| Ok(Self { key: read_key(&path)?, path })) {
+            Ok(folder) => Some(folder),
             Err(error) => {
                 tracing::warn!(folder = %path.display(), %error, "preflights are not remembered: the folder is of no use");
                 None
@@ -128,9 +123,7 @@ impl Folder {
     }
 
     fn read(&self, tried: &Tried<'_>) -> Option<Vec<String>> {
-        let mut text = String::new();
-        fs::File::open(self.file_of(tried)).ok()?.take(MAX_PASS_BYTES).read_to_string(&mut text).ok()?;
-        serde_json::from_str(&text).ok()
+        serde_json::from_slice(&read_small(&self.file_of(tried), MAX_PASS_BYTES).ok()?).ok()
     }
 
     fn write(&self, tried: &Tried<'_>, warnings: &[String]) -> io::Result<()> {
@@ -145,7 +138,7 @@ impl Folder {
         let mut passes = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            if entry.file_name() != KEY_FILE {
+            if is_pass(&entry.file_name()) {
                 passes.push((entry.metadata().and_then(|metadata| metadata.modified()).ok(), entry.path()));
             }
         }
@@ -160,6 +153,12 @@ impl Folder {
     }
 }
 
+/// Whether a file is one of ours: the folder may be one that others use as well.
+fn is_pass(name: &std::ffi::OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.len() == 64 && name.iter().all(|letter| matches!(letter, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 fn of_the_user() -> Option<PathBuf> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = match cfg!(windows) {
@@ -169,23 +168,32 @@ fn of_the_user() -> Option<PathBuf> {
     Some(caches?.join("token-host").join("preflight"))
 }
 
-fn create(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+/// Makes the folder where it is missing, and gives its real path. Nothing is made in a folder that is another's.
+fn create(path: &Path) -> io::Result<PathBuf> {
+    let denied = |reason: RefusalReason| io::Error::new(io::ErrorKind::PermissionDenied, reason.to_string());
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let existing = path.ancestors().find(|folder| folder.exists()).ok_or_else(missing)?;
+    if existing != path {
+        check_folder(existing, false).map_err(denied)?;
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)?;
+    }
+    check_folder(path, true).map_err(denied)
 }
 
 /// The folder's random value, made by whichever host comes first.
 fn read_key(folder: &Path) -> io::Result<Vec<u8>> {
     let path = folder.join(KEY_FILE);
     for _ in 0..2 {
-        match fs::read(&path) {
+        let unusable = |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, format!("its key: {why}")));
+        match read_small(&path, KEY_BYTES as u64) {
             Ok(key) if key.len() == KEY_BYTES => return Ok(key),
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "its key is not of the right length")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Ok(_) => return unusable("it is not of the right length".to_owned()),
+            Err(RefusalReason::Missing) => {}
+            Err(reason) => return unusable(reason.to_string()),
         }
         let mut key = [0; KEY_BYTES];
         getrandom::fill(&mut key).map_err(io::Error::other)?;
@@ -246,6 +254,32 @@ mod tests {
         assert_eq!(open.read(&tried(1)), Some(Vec::new()));
         fs::write(open.file_of(&tried(1)), "").unwrap();
         assert_eq!(open.read(&tried(1)), None);
+    }
+
+    #[test]
+    fn files_of_others_in_the_folder_are_left_alone() {
+        let (_folder, path) = folder();
+        let open = Folder::open(Some(&path)).unwrap();
+        let documents: Vec<PathBuf> = (0..MAX_PASSES).map(|number| path.join(format!("document {number}"))).collect();
+        documents.iter().for_each(|document| fs::write(document, "").unwrap());
+        open.write(&tried(1), &[]).unwrap();
+        assert!(documents.iter().all(|document| document.exists()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_is_none_is_neither_waited_for_nor_read_to_its_end() {
+        let (_folder, path) = folder();
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let key = path.join(KEY_FILE);
+        for target in ["/dev/zero", "/dev/null"] {
+            std::os::unix::fs::symlink(target, &key).unwrap();
+            assert!(Folder::open(Some(&path)).is_none());
+            fs::remove_file(&key).unwrap();
+        }
+        assert!(std::process::Command::new("mkfifo").arg(&key).status().unwrap().success());
+        assert!(Folder::open(Some(&path)).is_none());
     }
 
     #[cfg(unix)]

@@ -16,8 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zeroize::Zeroizing;
-
 use super::{
     SUBCOMMAND,
     wire::{Line, Request},
@@ -47,11 +45,11 @@ pub(super) fn run(
 ) -> io::Result<Ended> {
     let until = Instant::now() + deadline;
     let mut child = Group::new(command(program).spawn()?);
-    let text = Zeroizing::new(serde_json::to_string(request).map_err(io::Error::from)?);
+    let text = request.to_text()?;
     if let Some(mut stdin) = child.child.stdin.take() {
         // A child that dies early closes the pipe: its end is what tells.
         spawn("feeds", move || {
-            let written = stdin.write_all(text.as_bytes()).and_then(|()| stdin.write_all(b"\n"));
+            let written = stdin.write_all(&text).and_then(|()| stdin.write_all(b"\n"));
             let _ = written.and_then(|()| stdin.write_all(&library));
         })?;
     }
@@ -75,11 +73,16 @@ pub(super) fn run(
     }
     let status = child.end()?;
     // What is still in the pipe; nobody of its group is left to hold it open.
-    while let Ok(line) = lines.recv_timeout(LEFTOVERS) {
+    let until = Instant::now() + LEFTOVERS;
+    while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
         hear(line);
     }
     let last_words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
-    let last_words = String::from_utf8_lossy(&last_words).into_owned();
+    let mut last_words = String::from_utf8_lossy(&last_words).into_owned();
+    // Of what was cut off, the rest of a line may be the rest of a secret.
+    if last_words.len() >= LAST_WORDS {
+        last_words = last_words.split_once('\n').map(|(_, whole)| whole.to_owned()).unwrap_or_default();
+    }
     Ok(Ended { status, stray_bytes: stray_bytes.load(Ordering::Relaxed), last_words })
 }
 
@@ -178,13 +181,34 @@ impl Group {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether somebody else has reaped the child: then its number may be another's.
+    #[cfg(unix)]
+    fn is_lost(&self) -> bool {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.id().is_none_or(|id| waitid(WaitId::Pid(id), options).is_err())
+    }
+
+    #[cfg(not(unix))]
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// Kills what is left of the group, and tells how the child had ended by then, if it had.
     fn end(&mut self) -> io::Result<Option<ExitStatus>> {
         let ended = self.has_ended();
-        self.kill();
+        if !self.is_lost() {
+            self.kill();
+        }
         let status = self.child.wait();
         self.reaped = true;
-        status.map(|status| ended.then_some(status))
+        let lost = |error: io::Error| match error.raw_os_error() {
+            Some(_) if self.is_lost() => io::Error::other(
+                "how it ended cannot be told, for this process ignores SIGCHLD, or waits for children that it did not start",
+            ),
+            _ => error,
+        };
+        status.map(|status| ended.then_some(status)).map_err(lost)
     }
 
     #[cfg(unix)]

@@ -4,11 +4,11 @@
 //! in lines: the request's nonce, a space, a [`Line`] as JSON. A line without the nonce is the
 //! plugin's own, written to a standard output that it shares with the child.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 use token_plugin_api::{PluginError, PluginErrorKind, conformance::Check};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// What is to be tried. Holds secrets, and is wiped; so does its text, which whoever writes and reads it wipes.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -30,6 +30,18 @@ pub(super) struct Request {
     /// The child's limits.
     pub(super) max_memory_bytes: u64,
     pub(super) max_cpu_seconds: u64,
+}
+
+impl Request {
+    /// The text, in a buffer that is wiped, and that never grew: what it grew out of would stay behind.
+    pub(super) fn to_text(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        // JSON writes a letter as at most six.
+        let letters: usize = self.settings.len() + self.resolved.iter().map(|value| value.len() + 3).sum::<usize>();
+        let rest = self.nonce.len() + self.name.len() + self.file.len() + 512;
+        let mut text = Zeroizing::new(Vec::with_capacity(6 * (letters + rest)));
+        serde_json::to_writer(&mut *text, self)?;
+        Ok(text)
+    }
 }
 
 /// What a child is to do with a plugin.
