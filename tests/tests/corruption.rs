@@ -64,7 +64,6 @@ fn survived(kind: &str, from: usize, to: usize) -> Share {
 
 #[test]
 #[ignore = "part of the others, which run it in processes of their own"]
-#[expect(clippy::print_stdout, reason = "that is how it answers the process that runs it")]
 fn a_share_of_the_variants() {
     let share = env::var(SHARE).unwrap();
     let [kind, from, to] = share.split(' ').collect::<Vec<_>>()[..] else { panic!("{share}") };

@@ -16,6 +16,7 @@ mod hostile_plugins;
 mod hostile_tokens;
 mod interop;
 mod logs;
+mod many_reloads;
 mod order;
 mod other_compiler;
 mod preflight;

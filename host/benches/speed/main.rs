@@ -5,10 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench reports on its output, and stops at what is odd")]
 
 mod boundary;
+mod changing;
 mod floor;
+mod installed;
+mod latency;
 mod libraries;
 mod loading;
 mod machine;
+mod reloading;
 mod sampler;
 mod scaling;
 mod table;
@@ -18,10 +22,13 @@ use crate::sampler::Effort;
 
 fn main() {
     let effort = Effort::asked_for(std::env::args());
+    machine::raise_file_limit();
     machine::print(effort);
     boundary::measure(effort);
     scaling::measure(effort);
     threads::measure(effort);
     loading::measure(effort);
+    reloading::measure(effort);
+    latency::measure(effort);
     table::print_verdict();
 }

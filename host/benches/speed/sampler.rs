@@ -107,6 +107,10 @@ impl Series {
         percentile(self.rounds.iter().copied(), 50)
     }
 
+    pub(crate) fn worst(&self) -> f64 {
+        percentile(self.rounds.iter().copied(), 100)
+    }
+
     /// What the fastest tenth stayed below, and the slowest tenth above.
     pub(crate) fn spread(&self) -> (f64, f64) {
         (percentile(self.rounds.iter().copied(), 10), percentile(self.rounds.iter().copied(), 90))

@@ -10,6 +10,8 @@ pub(crate) enum Target {
     /// Only told.
     None,
     Nanoseconds(f64),
+    /// Of the slowest one.
+    WorstNanoseconds(f64),
     MoreNanoseconds(f64),
     Ratio(f64),
     SpeedUp(f64),
@@ -23,8 +25,13 @@ pub(crate) fn section(title: &str) {
 /// A line with the figure alone.
 pub(crate) fn line(series: &Series, target: Target) {
     print_line(series);
-    if let Target::Nanoseconds(most) = target {
-        judge("", &format!("at most {}", time(most)), series.median() <= most);
+    match target {
+        Target::Nanoseconds(most) => judge("", &format!("at most {}", time(most)), series.median() <= most),
+        Target::WorstNanoseconds(most) => {
+            let worst = series.worst();
+            judge(&format!("worst {}", time(worst)), &format!("at most {}", time(most)), worst <= most);
+        }
+        _ => {}
     }
     println!();
 }
