@@ -56,6 +56,7 @@ enum Wake {
     /// Something happened in a folder.
     Event,
     /// The process was told to reload.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
     Hangup,
     Stop,
 }

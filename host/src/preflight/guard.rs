@@ -6,14 +6,19 @@
 #![cfg_attr(all(unix, target_pointer_width = "64"), allow(unsafe_code))]
 
 /// How far code reaches by a displacement of 32 bits.
+#[cfg(all(unix, target_pointer_width = "64"))]
 const REACH_BYTES: u64 = 1 << 31;
 
-/// The address space that the guards may take, before and after a library, and in gaps.
-pub(super) const BYTES: u64 =
-    if cfg!(all(unix, target_pointer_width = "64")) { 2 * REACH_BYTES + GAPS_BYTES } else { 0 };
-
 /// The address space that may be taken in gaps among what is mapped already.
+#[cfg(all(unix, target_pointer_width = "64"))]
 const GAPS_BYTES: u64 = 1 << 30;
+
+/// The address space that the guards may take, before and after a library, and in gaps.
+#[cfg(all(unix, target_pointer_width = "64"))]
+pub(super) const BYTES: u64 = 2 * REACH_BYTES + GAPS_BYTES;
+
+#[cfg(all(unix, not(target_pointer_width = "64")))]
+pub(super) const BYTES: u64 = 0;
 
 /// Guards what is above the library that is loaded next, of a file of so many bytes.
 ///
