@@ -119,19 +119,17 @@ impl Source {
             Self::File(path) => {
                 let mut config = Config::from_file(path, make)?;
                 config.lock = lock_file::read(path)?;
-                let lock = lock_file::path_of(path);
-                if let Some(reason) = changeable_by_others(&lock) {
-                    config.warnings.push(Finding {
-                        severity: Severity::Warning,
-                        ..Finding::error(&Origin::File(lock), format!("others can change the lock: {reason}"))
-                    });
-                }
-                // It names the code that the host runs.
-                if let Some(reason) = changeable_by_others(path) {
-                    config.warnings.push(Finding {
-                        severity: Severity::Warning,
-                        ..Finding::error(&config.origin, format!("others can change the configuration: {reason}"))
-                    });
+                // They name the code that the host runs.
+                for (what, file) in [("configuration", path), ("lock", &lock_file::path_of(path))] {
+                    if let Some(reason) = changeable_by_others(file) {
+                        config.warnings.push(Finding {
+                            severity: Severity::Warning,
+                            ..Finding::error(
+                                &Origin::File(file.clone()),
+                                format!("others can change the {what}: {reason}"),
+                            )
+                        });
+                    }
                 }
                 config
             }

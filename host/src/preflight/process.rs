@@ -63,7 +63,7 @@ pub(super) fn run(
         Some(stdout) => lines(stdout, &request.nonce, &stray_bytes)?,
         None => mpsc::channel().1,
     };
-    while Instant::now() < until && !child.has_ended() {
+    while Instant::now() < until && child.look() == Look::Runs {
         match lines.recv_timeout(LOOK) {
             Ok(line) => hear(line),
             Err(RecvTimeoutError::Timeout) => {}
@@ -163,52 +163,48 @@ struct Group {
     reaped: bool,
 }
 
+#[derive(PartialEq, Eq)]
+enum Look {
+    Runs,
+    Ended,
+    /// Somebody else has reaped it: its number may be another's by now.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there a child is known by a handle"))]
+    Lost,
+}
+
 impl Group {
     fn new(child: Child) -> Self {
         Self { child, reaped: false }
     }
 
-    /// Whether the child has ended. It is not reaped: its number, which is the group's, is not given to another.
+    /// How the child is. It is not reaped: its number, which is the group's, is not given to another.
     #[cfg(unix)]
-    fn has_ended(&mut self) -> bool {
+    fn look(&mut self) -> Look {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        self.id().is_none_or(|id| !matches!(waitid(WaitId::Pid(id), options), Ok(None)))
+        match self.id().map(|id| waitid(WaitId::Pid(id), options)) {
+            Some(Ok(None)) => Look::Runs,
+            Some(Ok(Some(_))) => Look::Ended,
+            Some(Err(_)) | None => Look::Lost,
+        }
     }
 
     #[cfg(not(unix))]
-    fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Whether somebody else has reaped the child: then its number may be another's.
-    #[cfg(unix)]
-    fn is_lost(&self) -> bool {
-        use rustix::process::{WaitId, WaitIdOptions, waitid};
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        self.id().is_none_or(|id| waitid(WaitId::Pid(id), options).is_err())
-    }
-
-    #[cfg(not(unix))]
-    fn is_lost(&self) -> bool {
-        false
+    fn look(&mut self) -> Look {
+        if matches!(self.child.try_wait(), Ok(None)) { Look::Runs } else { Look::Ended }
     }
 
     /// Kills what is left of the group, and tells how the child had ended by then, if it had.
     fn end(&mut self) -> io::Result<Option<ExitStatus>> {
-        let ended = self.has_ended();
-        if !self.is_lost() {
-            self.kill();
-        }
-        let status = self.child.wait();
+        let look = self.look();
         self.reaped = true;
-        let lost = |error: io::Error| match error.raw_os_error() {
-            Some(_) if self.is_lost() => io::Error::other(
+        if look == Look::Lost {
+            return Err(io::Error::other(
                 "how it ended cannot be told, for this process ignores SIGCHLD, or waits for children that it did not start",
-            ),
-            _ => error,
-        };
-        status.map(|status| ended.then_some(status)).map_err(lost)
+            ));
+        }
+        self.kill();
+        Ok(Some(self.child.wait()?).filter(|_| look == Look::Ended))
     }
 
     #[cfg(unix)]
