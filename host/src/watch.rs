@@ -3,7 +3,7 @@
 //! Events of the operating system only wake the watch up. What decides is a [`Snapshot`]: which files
 //! there are, and of each what changes when it is written, replaced or renamed over. So it does not
 //! matter which of the many kinds of event an editor, a copy or a swapped link makes, an event that
-//! is lost is made up for by looking every few seconds, and what else happens in those folders
+//! is lost is made up for by looking every second, and what else happens in those folders
 //! causes no reload.
 
 use std::{
