@@ -54,9 +54,9 @@ impl Images {
         // Nothing is locked meanwhile: who asks how the host is doing is answered also while a constructor hangs. A host
         // builds one generation at a time, so nobody loads the same file.
         let sealed = examined.seal().map_err(|refusal| refusal.to_string())?;
-        let opened = on_a_thread(|| Opened::new(sealed, examined)).unwrap_or_else(Err)?;
-        // From here on it is mapped for good, whether it fits or not.
-        let image = on_a_thread(|| opened.image(examined)).unwrap_or_else(Err).map(Arc::new);
+        // On one thread, as one piece: what was opened is mapped for good, whether it fits or not.
+        let load = || Opened::new(sealed, examined).map(|opened| opened.image(examined));
+        let image = on_a_thread(load).unwrap_or_else(Err)?.map(Arc::new);
         images().insert(*examined.sha256(), Loaded { image: image.clone(), size_bytes: examined.bytes().len() });
         image
     }

@@ -66,9 +66,9 @@ impl<Header: FileHeader<Endian = Endianness>> Tables<'_, '_, '_, Header> {
                 continue;
             }
             self.check_one(entry.r_offset(self.endian).into(), entry.r_sym(self.endian, false))?;
-            // Its address is called.
+            // What it writes is the library's own address and this: it has to lie inside, too.
             let addend: i64 = entry.r_addend(self.endian).into();
-            if is_call(kind) && !u64::try_from(addend).is_ok_and(|address| self.image.spans(address)) {
+            if is_relative(kind) && !u64::try_from(addend).is_ok_and(|address| self.image.spans(address)) {
                 return Err(damaged("a relocation points outside of the library"));
             }
         }
@@ -178,11 +178,11 @@ fn words(table: &[u8]) -> Option<Vec<u32>> {
     rest.is_empty().then(|| words.iter().map(|word| u32::from_ne_bytes(*word)).collect())
 }
 
-/// Whether a relocation has `ld.so` call a function of the library, to ask it what to write.
-fn is_call(kind: elf::RelocationType) -> bool {
+/// Whether a relocation writes the address of something in its own library.
+fn is_relative(kind: elf::RelocationType) -> bool {
     match std::env::consts::ARCH {
-        "x86_64" => kind == elf::R_X86_64_IRELATIVE,
-        "aarch64" => kind == elf::R_AARCH64_IRELATIVE,
+        "x86_64" => kind == elf::R_X86_64_RELATIVE || kind == elf::R_X86_64_IRELATIVE,
+        "aarch64" => kind == elf::R_AARCH64_RELATIVE || kind == elf::R_AARCH64_IRELATIVE,
         _ => false,
     }
 }
