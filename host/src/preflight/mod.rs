@@ -93,16 +93,11 @@ pub(crate) fn try_out(
             tried.lock().unwrap_or_else(PoisonError::into_inner).push((place, outcome));
         }
     };
-    match workers {
-        0 => {}
-        // The only one, as at most reloads, needs no thread.
-        1 => work(),
-        _ => thread::scope(|scope| {
-            // Those that cannot be started leave their work to the others, and to this one.
-            (1..workers).for_each(|_| drop(thread::Builder::new().spawn_scoped(scope, work)));
-            work();
-        }),
-    }
+    thread::scope(|scope| {
+        // Those that cannot be started leave their work to the others, and to this one.
+        (1..workers).for_each(|_| drop(thread::Builder::new().spawn_scoped(scope, work)));
+        work();
+    });
     for (place, outcome) in tried.into_inner().unwrap_or_else(PoisonError::into_inner) {
         if let Ok(warnings) = &outcome {
             passed.keep(&candidates[place].tried(), warnings, folder.as_ref());
