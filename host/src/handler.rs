@@ -34,7 +34,7 @@ pub(crate) struct Handler {
 }
 
 enum Object {
-    Inline(v1::Handler, Tag),
+    Inline(Arc<v1::Handler>, Tag),
     Blocking(Arc<v1::Handler>),
     Async(v1::AsyncHandler),
 }
@@ -47,7 +47,7 @@ impl Handler {
         let (object, watched) = match entry.handler {
             v1::HandlerKindV1::Inline(handler) => {
                 let watched = Watched::new(plugin, Part::Handler, &name);
-                (Object::Inline(handler, watched.tag), Some(watched))
+                (Object::Inline(Arc::new(handler), watched.tag), Some(watched))
             }
             v1::HandlerKindV1::Blocking(handler) => (Object::Blocking(Arc::new(handler)), None),
             v1::HandlerKindV1::Async(handler) => (Object::Async(handler), None),
@@ -191,6 +191,7 @@ impl Instance {
     }
 
     /// Asks one of its handlers for an operation on tokens that it keeps; request and answer are JSON.
+    /// Inline handlers are asked on the plugin's threads, too: what they keep may lie on a disk.
     pub(crate) fn manage<'a>(
         &'a self,
         handler: usize,
@@ -206,13 +207,8 @@ impl Instance {
         };
         let read = |answer| result_from_v1(answer).map(RString::into_string);
         match &self.handlers[handler].object {
-            Object::Inline(handler, tag) => {
-                let _inside = inside::enter(*tag);
-                let answer = read(handler.manage(operation.into(), request.as_str().into(), context.into()));
-                permit.settle(&answer);
-                Said::Now(answer)
-            }
-            Object::Blocking(handler) => {
+            // A handler that only computes when it judges a token may still keep its revocations on a disk.
+            Object::Inline(handler, _) | Object::Blocking(handler) => {
                 let (handler, context) = (Arc::clone(handler), context.to_owned());
                 self.blocking(permit, deadline, move || {
                     read(handler.manage(operation.into(), request.as_str().into(), context.as_str().into()))
@@ -252,7 +248,9 @@ impl Instance {
 fn is_answer(verdict: &v1::VerdictV1) -> bool {
     match verdict {
         v1::VerdictV1::NotRecognized | v1::VerdictV1::Rejected(_) => true,
-        v1::VerdictV1::Accepted(actor) => actor.more.is_none(),
+        v1::VerdictV1::Accepted(actor) => {
+            actor.more.as_ref().into_option().is_none_or(|more| more.restrictions.is_none())
+        }
         v1::VerdictV1::Failed(_) => false,
     }
 }

@@ -77,7 +77,7 @@ pub use reload::Reload;
 pub use status::{FailedReload, Libraries, Status};
 pub use token_plugin_api::{
     self, Actor, Actors, CreateToken, CreatedToken, Event, EventKind, Expires, InvalidateTokens, InvalidatedToken,
-    InvalidatedTokens, Reason, ReasonKind, RequestContext, TokenDetails, TokenFilter, TokenPage, TokenRecord,
-    TokenRestrictions, TokenSelector, UpdateToken, Verdict,
+    InvalidatedTokens, Reason, ReasonKind, RequestContext, TokenDetails, TokenFilter, TokenKind, TokenPage,
+    TokenRecord, TokenRestrictions, TokenSelector, UpdateToken, Verdict,
 };
 pub use watch::Watch;

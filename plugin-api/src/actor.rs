@@ -1,8 +1,12 @@
 //! [`Actor`]: who a verified token stands for.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::OnceLock};
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use abi_stable::std_types::RString;
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, SerializeMap},
+};
 use serde_json::{Map, Value};
 
 use crate::TokenRestrictions;
@@ -36,7 +40,7 @@ pub struct Actor {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct More {
     restrictions: Option<TokenRestrictions>,
-    claims: Map<String, Value>,
+    claims: ClaimSet,
 }
 
 impl Actor {
@@ -71,6 +75,18 @@ impl Actor {
         self
     }
 
+    /// The same, with the claims of this JSON object, but for those that an actor may not have: see
+    /// [`claim`](Self::claim). Claims that it had are lost.
+    ///
+    /// The text is read when somebody asks for a claim, which most callers never do: for handlers whose tokens carry
+    /// claims as JSON, and who have read it already. A text that is no JSON object has no claims, and an actor with one
+    /// cannot be serialized.
+    #[must_use]
+    pub fn with_claims_text(mut self, json: impl Into<String>) -> Self {
+        self.more.get_or_insert_default().claims = ClaimSet::of_text(json.into().into());
+        self
+    }
+
     /// The actor's id.
     pub fn id(&self) -> &str {
         &self.id
@@ -93,7 +109,8 @@ impl Actor {
 
     /// What else the handler says of the actor.
     pub fn claims(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.more.iter().flat_map(|more| &more.claims).map(|(name, value)| (name.as_str(), value))
+        let claims = self.more.iter().flat_map(|more| more.claims.map().ok());
+        claims.flatten().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Whether the token's restrictions let it do `action`: see [`TokenRestrictions::allows`].
@@ -102,9 +119,15 @@ impl Actor {
         self.restrictions().is_none_or(|restrictions| restrictions.allows(action, database, resource))
     }
 
-    /// The claims, if there are any.
-    pub(crate) fn claims_object(&self) -> Option<&Map<String, Value>> {
-        self.more.as_deref().map(|more| &more.claims).filter(|claims| !claims.is_empty())
+    /// The claims, if there are any, as they cross.
+    pub(crate) fn take_claims(&mut self) -> Option<Result<RString, serde_json::Error>> {
+        std::mem::take(&mut self.more.as_deref_mut()?.claims).into_text()
+    }
+
+    /// The same, with claims that came across.
+    pub(crate) fn with_claims_that_crossed(mut self, json: RString) -> Self {
+        self.more.get_or_insert_default().claims = ClaimSet::of_text(json);
+        self
     }
 
     const OWN_KEYS: [&'static str; 4] = ["id", "token", "_r", "token_expires"];
@@ -121,9 +144,60 @@ impl Serialize for Actor {
         if let Some(expires) = self.token_expires {
             map.serialize_entry("token_expires", &expires)?;
         }
-        for (name, value) in self.claims() {
-            map.serialize_entry(name, value)?;
+        if let Some(more) = &self.more {
+            let claims = more.claims.map().map_err(|Unreadable| S::Error::custom("the claims are no JSON object"))?;
+            for (name, value) in claims {
+                map.serialize_entry(name, value)?;
+            }
         }
         map.end()
+    }
+}
+
+/// The claims of an actor: text until somebody asks what is in it.
+#[derive(Debug, Clone, Default)]
+struct ClaimSet {
+    /// As it crosses the boundary: to copy it costs more than to keep it, and who made it has to free it.
+    text: Option<RString>,
+    map: OnceLock<Result<Map<String, Value>, Unreadable>>,
+}
+
+/// The text is no JSON object.
+#[derive(Debug, Clone, Copy)]
+struct Unreadable;
+
+impl ClaimSet {
+    fn of_text(text: RString) -> Self {
+        Self { text: Some(text), map: OnceLock::new() }
+    }
+
+    fn map(&self) -> Result<&Map<String, Value>, Unreadable> {
+        let map = self.map.get_or_init(|| {
+            let Some(text) = &self.text else { return Ok(Map::new()) };
+            let mut map: Map<String, Value> = serde_json::from_str(text).map_err(|_| Unreadable)?;
+            map.retain(|name, _| !Actor::OWN_KEYS.contains(&name.as_str()));
+            Ok(map)
+        });
+        map.as_ref().map_err(|unreadable| *unreadable)
+    }
+
+    fn insert(&mut self, name: String, value: Value) {
+        let mut map = self.map().cloned().unwrap_or_default();
+        map.insert(name, value);
+        *self = Self { text: None, map: OnceLock::from(Ok(map)) };
+    }
+
+    fn into_text(self) -> Option<Result<RString, serde_json::Error>> {
+        if let Some(text) = self.text {
+            return Some(Ok(text));
+        }
+        let map = self.map().ok().filter(|map| !map.is_empty())?;
+        Some(serde_json::to_string(map).map(RString::from))
+    }
+}
+
+impl PartialEq for ClaimSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.map().ok() == other.map().ok()
     }
 }

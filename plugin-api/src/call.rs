@@ -1,6 +1,6 @@
 //! [`Call`]: the call that a hook is part of. [`HostHandle`]: what the host does for a plugin.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -33,6 +33,11 @@ impl HostHandle {
     /// The name of the plugin that this handle was given to, as configured.
     pub fn plugin(&self) -> &str {
         self.0.plugin()
+    }
+
+    /// What relative paths in the plugin's settings are relative to: the folder of the host's configuration.
+    pub fn folder(&self) -> &Path {
+        self.0.folder()
     }
 }
 

@@ -120,7 +120,7 @@ pub use handler::{AsyncTokenHandler, Claims, MAX_CLAIM_BYTES, TokenHandler, Tria
 pub use hooks::{Hooks, NoConfig};
 pub use request::{
     Actors, CreateToken, CreatedToken, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, InvalidatedToken,
-    InvalidatedTokens, TokenDetails, TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken,
+    InvalidatedTokens, TokenDetails, TokenFilter, TokenKind, TokenPage, TokenRecord, TokenSelector, UpdateToken,
 };
 pub use restrictions::{TokenRestrictions, action_abbreviation, action_name};
 pub use secret::{Secret, Secrets};

@@ -35,7 +35,8 @@ pub struct CreateToken {
     details: Option<Box<TokenDetails>>,
 }
 
-/// The part of a request that only store-backed handlers use, in Djblets' words.
+/// The part of a request that only some handlers know: in Djblets' words what a store keeps with a token, and what is to
+/// stand in a token that carries claims (JWT).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -59,6 +60,29 @@ pub struct TokenDetails {
     /// Fields of the operator's own.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
+    /// What kind of token it is to be; none: the handler's usual one. A handler that has no kinds must refuse a
+    /// request that names one: a refresh token is no access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<TokenKind>,
+    /// Claims that are to stand in the token beside those that the handler writes.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub claims: Map<String, Value>,
+    /// Parameters that are to stand in the token's header (RFC 7515 §4) beside those that the handler writes.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub headers: Map<String, Value>,
+}
+
+/// The kinds of token that Flask-JWT-Extended knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TokenKind {
+    /// For use in requests.
+    Access,
+    /// The same, for an actor who has just shown who they are, by a password for instance.
+    FreshAccess,
+    /// Only good for getting a new access token.
+    Refresh,
 }
 
 impl Default for TokenDetails {
@@ -71,11 +95,20 @@ impl Default for TokenDetails {
             max_attempts: DEFAULT_MAX_ATTEMPTS,
             auto_generated: false,
             extra: Map::new(),
+            kind: None,
+            claims: Map::new(),
+            headers: Map::new(),
         }
     }
 }
 
 impl TokenDetails {
+    /// Whether the token is to say something of itself that is neither its actor nor its restrictions: a kind, claims,
+    /// headers. A handler whose tokens cannot must answer [`PluginError::unsupported`](crate::PluginError::unsupported).
+    pub fn is_about_the_token_itself(&self) -> bool {
+        self.kind.is_some() || !self.claims.is_empty() || !self.headers.is_empty()
+    }
+
     /// Whether nothing in it differs from the default.
     pub fn is_default(&self) -> bool {
         self.note.is_none()
@@ -85,6 +118,7 @@ impl TokenDetails {
             && self.max_attempts == DEFAULT_MAX_ATTEMPTS
             && !self.auto_generated
             && self.extra.is_empty()
+            && !self.is_about_the_token_itself()
     }
 }
 
@@ -122,7 +156,7 @@ impl CreateToken {
         self
     }
 
-    /// What a store-backed handler keeps with the token (Djblets).
+    /// What only some handlers know of.
     pub fn details(&self) -> &TokenDetails {
         static DEFAULT: LazyLock<TokenDetails> = LazyLock::new(TokenDetails::default);
         self.details.as_deref().unwrap_or(&DEFAULT)

@@ -69,7 +69,12 @@ impl TestHost {
     ) -> Result<Self> {
         let events = Arc::new(Events::default());
         let recorder = Recorder::new(Arc::<Events>::clone(&events));
-        let new = v1::NewInstanceV1 { name: "test".into(), settings: settings.into(), resolved: Vec::new().into() };
+        let new = v1::NewInstanceV1 {
+            name: "test".into(),
+            settings: settings.into(),
+            resolved: Vec::new().into(),
+            folder: ".".into(),
+        };
         let made = new_in_process(recorder.services(), new, register).into_result();
         let mut instance = made.map_err(error_from_v1)?;
         let generators: Vec<_> = std::mem::take(&mut instance.token_generators).into_iter().map(Arc::new).collect();

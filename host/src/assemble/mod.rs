@@ -191,10 +191,12 @@ pub(crate) fn instantiate(
     event_queue: usize,
 ) -> Result<Instance, PluginError> {
     let services = ForPlugin::services(&entry.name, engine);
+    let folder = entry.folder.to_string_lossy();
     let new = v1::NewInstanceV1 {
         name: entry.name.as_str().into(),
         settings: entry.settings.json().into(),
         resolved: entry.settings.resolved().iter().map(|value| value.as_str().into()).collect(),
+        folder: (&*folder).into(),
     };
     let made = match origin {
         Origin::Image(image) => {

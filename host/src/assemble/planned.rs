@@ -117,7 +117,7 @@ pub(crate) fn plan<'c>(
         config.plugins.iter().map(|entry| (entry, find(entry, config, findings))).collect();
     let mut planned: Vec<Planned<'c>> = Vec::new();
     for plugin in statics {
-        let entry = PluginEntry::unwritten(&plugin.name, PluginSettings::from_json(&plugin.settings));
+        let entry = PluginEntry::unwritten(&plugin.name, PluginSettings::from_json(&plugin.settings), &config.folder);
         let registered = Registered { entry, declared: (plugin.tryfirst, plugin.trylast), file: None };
         planned.push(Planned { registered, from: From::Linked(plugin), has_passed: false, was_tried: false });
     }
@@ -133,7 +133,7 @@ pub(crate) fn plan<'c>(
         }
         match admit::examine(&file, None, &policy) {
             Ok(examined) => {
-                let entry = PluginEntry::unwritten(&examined.manifest().name, PluginSettings::empty());
+                let entry = PluginEntry::unwritten(&examined.manifest().name, PluginSettings::empty(), &config.folder);
                 check_manifest(&entry, examined.manifest(), findings);
                 planned.push(of_file(entry, examined));
             }

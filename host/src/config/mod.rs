@@ -44,6 +44,8 @@ use resolve::Resolved;
 pub struct Config {
     /// Where it came from.
     pub origin: Origin,
+    /// Its folder, absolute: what relative paths in it are relative to.
+    pub folder: PathBuf,
     /// The `[host]` table.
     pub host: HostSettings,
     /// The `[preflight]` table.
@@ -149,14 +151,16 @@ pub struct PluginEntry {
     pub breaker_pause: Duration,
     /// The plugin's own settings. Default: `{}`.
     pub settings: PluginSettings,
+    /// What relative paths in the settings are relative to: the configuration's folder.
+    pub folder: PathBuf,
     /// Where the entry begins; `None` when no configuration has it.
     pub place: Option<Place>,
 }
 
 impl PluginEntry {
     /// What a plugin without an entry of its own gets: every default.
-    pub fn unwritten(name: impl Into<String>, settings: PluginSettings) -> Self {
-        resolve::unwritten(name.into(), settings)
+    pub fn unwritten(name: impl Into<String>, settings: PluginSettings, folder: &Path) -> Self {
+        resolve::unwritten(name.into(), settings, folder)
     }
 }
 
@@ -225,13 +229,14 @@ impl Config {
             resolve::resolve(raw, &base, make, report)
         })?;
         let Resolved { host, preflight, trust, plugins } = resolved;
-        Ok(Self { origin, host, preflight, trust, plugins, lock: None, warnings })
+        Ok(Self { origin, folder: base, host, preflight, trust, plugins, lock: None, warnings })
     }
 
     /// Nothing at all: every default.
     pub(crate) fn empty() -> Self {
         Self {
             origin: Origin::Text,
+            folder: std::path::absolute(".").unwrap_or_default(),
             host: HostSettings::default(),
             preflight: PreflightSettings::default(),
             trust: TrustSettings::default(),

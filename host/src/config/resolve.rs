@@ -145,11 +145,12 @@ fn plugin_entry(
         breaker_failures,
         breaker_pause,
         settings,
+        folder: base.to_owned(),
         place: Some(raw.place),
     })
 }
 
-pub(super) fn unwritten(name: String, settings: PluginSettings) -> PluginEntry {
+pub(super) fn unwritten(name: String, settings: PluginSettings, folder: &Path) -> PluginEntry {
     PluginEntry {
         file: bare_library_name(&name),
         name,
@@ -163,6 +164,7 @@ pub(super) fn unwritten(name: String, settings: PluginSettings) -> PluginEntry {
         breaker_failures: BREAKER_FAILURES.default,
         breaker_pause: Duration::from_millis(BREAKER_PAUSE_MS.default),
         settings,
+        folder: folder.to_owned(),
         place: None,
     }
 }

@@ -91,7 +91,10 @@ fn conform(image: &Image, request: &Request, report: &mut Report) -> io::Result<
         &request.settings,
         request.resolved.iter().map(String::as_str),
     );
-    let suite = suite.named(&request.name).with_deadline(Duration::from_millis(request.call_deadline_ms));
+    let suite = suite
+        .named(&request.name)
+        .in_folder(&request.folder)
+        .with_deadline(Duration::from_millis(request.call_deadline_ms));
     let mut said = Ok(());
     suite.run(&mut |progress| {
         let line = match progress {
@@ -111,7 +114,7 @@ fn conform(image: &Image, request: &Request, report: &mut Report) -> io::Result<
 fn try_out(engine: &Arc<Engine>, image: &Image, request: &Request, report: &mut Report) -> io::Result<bool> {
     report.say(&Line::Begun(Stage::Make))?;
     let settings = PluginSettings::received(&request.settings, &request.resolved);
-    let entry = PluginEntry::unwritten(&request.name, settings);
+    let entry = PluginEntry::unwritten(&request.name, settings, Path::new(&request.folder));
     let key = InstanceKey {
         plugin: entry.name.clone(),
         sha256: Some(image.sha256),

@@ -47,7 +47,7 @@ impl HostBuilder {
             None => (None, Policy { danger_insecure_permissions: true, ..Policy::default() }),
         };
         let examined = examine(library, pin, &policy).map_err(|refusal| refused(refusal.to_string()))?;
-        let unwritten = || PluginEntry::unwritten(&examined.manifest().name, PluginSettings::empty());
+        let unwritten = || PluginEntry::unwritten(&examined.manifest().name, PluginSettings::empty(), &config.folder);
         let entry = named.cloned().unwrap_or_else(unwritten);
         let program = config.preflight.program.clone().or(builder_program);
         let program = program.ok_or_else(|| {

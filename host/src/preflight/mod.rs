@@ -170,6 +170,7 @@ fn request(
         name: entry.name.clone(),
         file: examined.path().display().to_string(),
         settings: entry.settings.json().to_owned(),
+        folder: entry.folder.to_string_lossy().into_owned(),
         resolved: entry.settings.resolved().iter().map(|value| value.to_string()).collect(),
         call_deadline_ms: milliseconds(entry.deadline),
         max_memory_bytes: limits.max_memory_bytes,

@@ -23,6 +23,8 @@ pub(super) struct Request {
     pub(super) file: String,
     /// The plugin's settings, as JSON.
     pub(super) settings: String,
+    /// What relative paths in them are relative to.
+    pub(super) folder: String,
     /// The values among them that came from the environment or from files.
     pub(super) resolved: Vec<String>,
     /// How long one blocking or async call may take.
@@ -37,7 +39,7 @@ impl Request {
     pub(super) fn to_text(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         // JSON writes a letter as at most six.
         let letters: usize = self.settings.len() + self.resolved.iter().map(|value| value.len() + 3).sum::<usize>();
-        let rest = self.nonce.len() + self.name.len() + self.file.len() + 512;
+        let rest = self.nonce.len() + self.name.len() + self.file.len() + self.folder.len() + 512;
         let mut text = Zeroizing::new(Vec::with_capacity(6 * (letters + rest)));
         serde_json::to_writer(&mut *text, self)?;
         Ok(text)

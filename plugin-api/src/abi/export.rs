@@ -31,7 +31,7 @@ pub fn new_instance<C: DeserializeOwned>(
     declared: &[Hook],
     register: fn(&mut Hooks, C) -> Result<()>,
 ) -> RResult<v1::InstanceV1, v1::ErrorV1> {
-    instantiate(HostServices::new(services, new.name.as_str(), bridge::install()), new, Some(declared), register)
+    instantiate(HostServices::new(services, &new, bridge::install()), new, Some(declared), register)
 }
 
 /// Makes an instance of a plugin that is linked into the host.
@@ -40,7 +40,7 @@ pub fn new_in_process<C: DeserializeOwned>(
     new: v1::NewInstanceV1<'_>,
     register: impl FnOnce(&mut Hooks, C) -> Result<()>,
 ) -> RResult<v1::InstanceV1, v1::ErrorV1> {
-    instantiate(HostServices::new(services, new.name.as_str(), bridge::IN_PROCESS), new, None, register)
+    instantiate(HostServices::new(services, &new, bridge::IN_PROCESS), new, None, register)
 }
 
 /// Level 1 has no extensions of the library itself.

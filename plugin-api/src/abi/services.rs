@@ -1,5 +1,6 @@
 //! [`HostServices`]: the plugin's side of what the host does for it.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use abi_stable::std_types::{RStr, RString, RVec};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     convert::result_from_v1,
-    v1::{Generator, LogRecordV1, Services},
+    v1::{Generator, LogRecordV1, NewInstanceV1, Services},
 };
 use crate::{Event, PluginError, Result, TokenGenerator, bridge};
 
@@ -15,13 +16,15 @@ use crate::{Event, PluginError, Result, TokenGenerator, bridge};
 pub(crate) struct HostServices {
     services: Services,
     plugin: String,
+    folder: PathBuf,
     log_slot: bridge::Slot,
     faults: Mutex<Vec<String>>,
 }
 
 impl HostServices {
-    pub(crate) fn new(services: Services, plugin: &str, log_slot: bridge::Slot) -> Arc<Self> {
-        let services = Self { services, plugin: plugin.to_owned(), log_slot, faults: Mutex::default() };
+    pub(crate) fn new(services: Services, new: &NewInstanceV1<'_>, log_slot: bridge::Slot) -> Arc<Self> {
+        let (plugin, folder) = (new.name.as_str().to_owned(), PathBuf::from(new.folder.as_str()));
+        let services = Self { services, plugin, folder, log_slot, faults: Mutex::default() };
         let services = Arc::new(services);
         bridge::attach(log_slot, &services);
         services
@@ -29,6 +32,10 @@ impl HostServices {
 
     pub(crate) fn plugin(&self) -> &str {
         &self.plugin
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(crate) fn log_slot(&self) -> bridge::Slot {

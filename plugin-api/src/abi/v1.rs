@@ -61,6 +61,8 @@ pub struct NewInstanceV1<'a> {
     pub settings: RStr<'a>,
     /// The settings' values that the host took from the environment or from files.
     pub resolved: RVec<RStr<'a>>,
+    /// What relative paths in the settings are relative to: the folder of the host's configuration.
+    pub folder: RStr<'a>,
 }
 
 /// What a plugin registered.

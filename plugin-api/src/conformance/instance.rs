@@ -38,6 +38,7 @@ impl Instance {
             name: suite.name.as_str().into(),
             settings: suite.settings.as_str().into(),
             resolved: resolved.into(),
+            folder: suite.folder.as_str().into(),
         };
         let made = match (suite.make)(recorder.services(), new).into_result().map_err(error_from_v1) {
             Ok(made) => made,

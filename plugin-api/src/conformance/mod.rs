@@ -114,6 +114,7 @@ pub struct Suite<'a> {
     settings: Zeroizing<String>,
     /// What the plugin is told that the host took from elsewhere.
     resolved: Vec<Zeroizing<String>>,
+    folder: String,
     template: CreateToken,
     deadline: Duration,
 }
@@ -150,6 +151,7 @@ impl<'a> Suite<'a> {
             name: "conformance".to_owned(),
             settings: Zeroizing::new(settings.to_owned()),
             resolved: resolved.into_iter().map(|value| Zeroizing::new(value.to_owned())).collect(),
+            folder: ".".to_owned(),
             template: CreateToken::new("root"),
             deadline: DEFAULT_DEADLINE,
         }
@@ -159,6 +161,13 @@ impl<'a> Suite<'a> {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// The same, with relative paths in the settings relative to this folder. Otherwise it is the working directory.
+    #[must_use]
+    pub fn in_folder(mut self, folder: impl Into<String>) -> Self {
+        self.folder = folder.into();
         self
     }
 

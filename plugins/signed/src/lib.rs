@@ -166,6 +166,9 @@ impl TokenHandler for Signed {
         if !self.allowed {
             return Err(PluginError::new(PluginErrorKind::Disabled, "Signed tokens are not enabled for this host"));
         }
+        if request.details().is_about_the_token_itself() {
+            return Err(PluginError::unsupported("a kind, claims or headers in signed tokens"));
+        }
         if request.actor_id.is_empty() {
             return Err(PluginError::invalid_argument("the actor id is empty"));
         }
