@@ -76,8 +76,8 @@ pub use registry::PluginRow;
 pub use reload::Reload;
 pub use status::{FailedReload, Libraries, Status};
 pub use token_plugin_api::{
-    self, Actor, Actors, CreateToken, CreatedToken, Event, EventKind, Expires, InvalidateTokens, InvalidatedToken,
-    InvalidatedTokens, Reason, ReasonKind, RequestContext, TokenDetails, TokenFilter, TokenKind, TokenPage,
-    TokenRecord, TokenRestrictions, TokenSelector, UpdateToken, Verdict,
+    self, Actor, Actors, CreateToken, CreatedToken, Cutoff, Event, EventKind, Expires, InvalidateTokens,
+    InvalidatedToken, InvalidatedTokens, Reason, ReasonKind, RequestContext, TokenDetails, TokenFilter, TokenKind,
+    TokenPage, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken, Verdict,
 };
 pub use watch::Watch;

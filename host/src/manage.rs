@@ -2,8 +2,8 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use token_plugin_api::{
-    EventKind, InvalidateTokens, InvalidatedToken, InvalidatedTokens, PluginError, TokenFilter, TokenPage, TokenRecord,
-    TokenSelector, UpdateToken,
+    Cutoff, EventKind, InvalidateTokens, InvalidatedToken, InvalidatedTokens, PluginError, TokenFilter, TokenPage,
+    TokenRecord, TokenSelector, UpdateToken,
 };
 
 use crate::{
@@ -44,15 +44,25 @@ impl Host {
         self.finish(async move {
             let (by, invalidated): (String, InvalidatedTokens) =
                 host.manage(handler.as_deref(), "invalidate_tokens", &request).await?;
-            let event = |token: &InvalidatedToken| {
+            let event = |actor_id: Option<&String>| {
                 let mut event = host.0.event(EventKind::TokenInvalidated, None);
                 event.handler = Some(by.clone());
-                event.actor_id = Some(token.actor_id.clone());
-                event.token_id = Some(token.id.clone());
+                event.actor_id = actor_id.filter(|actor| !actor.is_empty()).cloned();
                 event.reason = Some(request.reason.clone());
                 event
             };
-            host.0.announce(|| invalidated.tokens.iter().map(event).collect()).await?;
+            let of_token = |token: &InvalidatedToken| {
+                let mut event = event(Some(&token.actor_id));
+                event.token_id = Some(token.id.clone());
+                event
+            };
+            let of_cutoff = |cutoff: &Cutoff| {
+                let mut event = event(cutoff.actor_id.as_ref());
+                event.extra.insert("created_before".to_owned(), cutoff.created_before.into());
+                event
+            };
+            let InvalidatedTokens { tokens, cutoffs, .. } = &invalidated;
+            host.0.announce(|| tokens.iter().map(of_token).chain(cutoffs.iter().map(of_cutoff)).collect()).await?;
             Ok(invalidated)
         })
         .await

@@ -119,7 +119,7 @@ pub use generator::TokenGenerator;
 pub use handler::{AsyncTokenHandler, Claims, MAX_CLAIM_BYTES, TokenHandler, Trial};
 pub use hooks::{Hooks, NoConfig};
 pub use request::{
-    Actors, CreateToken, CreatedToken, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, InvalidatedToken,
+    Actors, CreateToken, CreatedToken, Cutoff, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, InvalidatedToken,
     InvalidatedTokens, TokenDetails, TokenFilter, TokenKind, TokenPage, TokenRecord, TokenSelector, UpdateToken,
 };
 pub use restrictions::{TokenRestrictions, action_abbreviation, action_name};

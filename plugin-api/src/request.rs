@@ -325,13 +325,34 @@ impl InvalidateTokens {
 pub struct InvalidatedTokens {
     /// Each of them.
     pub tokens: Vec<InvalidatedToken>,
+    /// Of a handler that does not keep its tokens: all that were made before a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cutoffs: Vec<Cutoff>,
 }
 
 impl InvalidatedTokens {
     /// These tokens, each by its id and the id of its actor.
     pub fn new<I: Into<String>, A: Into<String>>(tokens: impl IntoIterator<Item = (I, A)>) -> Self {
         let token = |(id, actor_id): (I, A)| InvalidatedToken { id: id.into(), actor_id: actor_id.into() };
-        Self { tokens: tokens.into_iter().map(token).collect() }
+        Self { tokens: tokens.into_iter().map(token).collect(), cutoffs: Vec::new() }
+    }
+}
+
+/// All tokens of an actor, or of everyone, that were made before a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Cutoff {
+    /// Whose; none: everyone's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<String>,
+    /// Unix seconds.
+    pub created_before: u64,
+}
+
+impl Cutoff {
+    /// The tokens of this actor, or of everyone, from before this time, in Unix seconds.
+    pub fn new(actor_id: Option<String>, created_before: u64) -> Self {
+        Self { actor_id, created_before }
     }
 }
 
@@ -341,7 +362,7 @@ impl InvalidatedTokens {
 pub struct InvalidatedToken {
     /// The id by which its store knows it.
     pub id: String,
-    /// Whom it stood for.
+    /// Whom it stood for; empty when its handler does not know.
     pub actor_id: String,
 }
 
