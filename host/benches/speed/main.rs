@@ -8,6 +8,8 @@ mod boundary;
 mod changing;
 mod floor;
 mod installed;
+mod jwt;
+mod jwt_floor;
 mod latency;
 mod libraries;
 mod loading;
@@ -25,6 +27,7 @@ fn main() {
     machine::raise_file_limit();
     machine::print(effort);
     boundary::measure(effort);
+    jwt::measure(effort);
     scaling::measure(effort);
     threads::measure(effort);
     loading::measure(effort);

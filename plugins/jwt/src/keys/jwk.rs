@@ -40,7 +40,7 @@ pub(super) fn key(text: &str, algorithm: Option<Algorithm>, kid: Option<String>)
     }
 }
 
-/// A JWK of which the public part is wanted, and nothing else.
+/// A JWK that is read, but not looked into.
 pub(super) struct Jwk<'a>(Members<'a>);
 
 impl<'a> Jwk<'a> {

@@ -104,7 +104,7 @@ impl Key {
             Material::Hmac(key) if self.can_sign => signature.extend_from_slice(&key.sign(message)),
             Material::Private(key) => *signature = key.sign(message)?,
             Material::Hmac(_) | Material::Public(_) => {
-                return Err(format!("expected a key that signs, found an {} key for verifying alone", self.algorithm));
+                return Err(format!("expected a key that signs, found one for verifying alone ({})", self.algorithm));
             }
         }
         Ok(())
