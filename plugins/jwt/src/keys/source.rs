@@ -6,10 +6,7 @@ use std::{
     io::Read,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak, mpsc},
     thread,
 };
 
@@ -33,7 +30,7 @@ use crate::keys::{
 /// does, at its timeout at the latest.
 pub(crate) struct Source<T> {
     settings: Settings,
-    parse: Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>,
+    parse: Box<Parse<T>>,
     now: Box<dyn Fn() -> u64 + Send + Sync>,
     loaded: ArcSwapOption<Loaded<T>>,
     state: Mutex<State>,
@@ -41,6 +38,8 @@ pub(crate) struct Source<T> {
     news: watch::Sender<()>,
     this: Weak<Self>,
 }
+
+type Parse<T> = dyn Fn(&[u8]) -> Result<T, String> + Send + Sync;
 
 /// A good set.
 struct Loaded<T> {
@@ -195,9 +194,8 @@ impl<T: Send + Sync + 'static> Source<T> {
         let (running, ended) = mpsc::channel::<()>();
         let (source, wait) = (Weak::clone(&self.this), self.settings.wait);
         thread::Builder::new().name("jwt-keys-wait".to_owned()).spawn(move || {
-            if ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)
-                && let Some(source) = source.upgrade()
-            {
+            let _ = ended.recv_timeout(wait);
+            if let Some(source) = source.upgrade() {
                 source.wait_no_longer(attempt);
             }
         })?;
@@ -212,10 +210,13 @@ impl<T: Send + Sync + 'static> Source<T> {
         Ok(())
     }
 
+    /// For an attempt that has ended there is nothing to do.
     fn wait_no_longer(&self, attempt: u64) {
         let mut state = self.state();
         if state.activity == Activity::UnderWay && state.attempts == attempt {
             state.activity = Activity::Overdue;
+            // Not while it is locked: a waker may do anything.
+            drop(state);
             self.news.send_replace(());
         }
     }
@@ -325,9 +326,10 @@ enum Report {
     Failed(String),
 }
 
-/// A clock that was set back tells nothing: then they have.
+/// From a moment that lies ahead nothing has passed, if it is near: another thread looked at the clock a little later.
+/// Far ahead, the clock was set back, and tells nothing of how long it has been: then they have.
 fn have_passed(seconds: u64, since: u64, now: u64) -> bool {
-    now.checked_sub(since).is_none_or(|passed| passed >= seconds)
+    if now >= since { now - since >= seconds } else { since - now > NEAR }
 }
 
 /// A regular file, up to a size. There may be secrets in it.
@@ -369,6 +371,8 @@ impl std::error::Error for Unavailable {}
 
 /// A failure that lasts is told again after so long: then the set's age is of interest.
 const HOUR: u64 = 3600;
+/// More than a thread is ever late, in seconds; set back by less, a clock has caught up soon.
+const NEAR: u64 = 60;
 /// No setting is larger than a day, which 17 doublings of a second exceed.
 const MAX_DOUBLINGS: u32 = 17;
 

@@ -213,18 +213,23 @@ fn nobody_waits_for_too_long() {
         let _ = released.lock().unwrap().recv_timeout(PATIENCE);
         answer(connection, "200 OK", b"set");
     });
-    let source = remote(&server, &Clock::at(1000), json!({"wait_ms": 50}));
+    let clock = Clock::at(1000);
+    let source = remote(&server, &clock, json!({"wait_ms": 50}));
     let start = Instant::now();
     for _ in 0..100 {
         let error = refreshed(&source).unwrap_err();
         assert!(error.ends_with("?...: it is still being fetched"), "{error}");
+        // However late it is: another attempt begins when this one has ended.
+        clock.pass(1000);
+        assert_eq!(current(&source), None);
     }
     assert!(start.elapsed() >= Duration::from_millis(50), "the first one waits");
     assert!(start.elapsed() < Duration::from_secs(4), "the others do not");
     release.send(()).unwrap();
-    until("the set", || current(&source).as_deref() == Some("set"));
+    until("the end of it", || is_idle(&source));
     assert_eq!(server.count(), 1);
-    assert!(is_idle(&source));
+    // It is as old as the attempt.
+    assert_eq!(source.age(clock.now()), Some(100_000));
 }
 
 #[test]
@@ -320,6 +325,18 @@ fn a_clock_that_is_set_back_does_no_harm() {
     assert_eq!(refreshed(&source).as_deref(), Ok("set 1"));
     clock.pass(10);
     assert_eq!(refreshed(&source).as_deref(), Ok("set 2"));
+}
+
+#[test]
+fn a_thread_that_is_late_causes_no_fetch() {
+    let server = counting_server();
+    let clock = Clock::at(1000);
+    let source = remote(&server, &clock, json!({}));
+    assert_eq!(refreshed(&source).as_deref(), Ok("set 0"));
+    for (now, set) in [(999, "set 0"), (940, "set 0"), (939, "set 1"), (948, "set 1"), (949, "set 2")] {
+        clock.0.store(now, Ordering::SeqCst);
+        assert_eq!(refreshed(&source).as_deref(), Ok(set), "at {now}");
+    }
 }
 
 #[test]
