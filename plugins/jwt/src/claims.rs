@@ -8,15 +8,16 @@ use serde_json::value::RawValue;
 use crate::{
     config::MAX_SECONDS,
     json::{self, Member, ObjectReader, Taken, Value},
+    usual,
 };
 
 /// What a token says of itself. Types are checked, nothing is judged.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Claims<'a> {
-    /// The actor's id: `sub`, or the claim that stands for it.
-    pub(crate) id: Option<Cow<'a, str>>,
-    pub(crate) issuer: Option<Cow<'a, str>>,
     pub(crate) subject: Option<Cow<'a, str>>,
+    /// The claim that stands for `sub`, where that is not the actor's id.
+    pub(crate) other_id: Option<Cow<'a, str>>,
+    pub(crate) issuer: Option<Cow<'a, str>>,
     pub(crate) audience: Audience<'a>,
     /// Rounded down, as are all times but `not_before`. Unix seconds, at most 2^53.
     pub(crate) expires_at: Option<u64>,
@@ -24,14 +25,43 @@ pub(crate) struct Claims<'a> {
     pub(crate) not_before: Option<u64>,
     pub(crate) issued_at: Option<u64>,
     pub(crate) jti: Option<Cow<'a, str>>,
-    /// `type` of Flask-JWT-Extended.
-    pub(crate) kind: Option<Value<'a>>,
-    /// `fresh` of Flask-JWT-Extended: whether, or until when.
-    pub(crate) fresh: Option<Value<'a>>,
+    pub(crate) kind: Kind,
+    pub(crate) fresh: Fresh,
     /// Whether `client_id` is there (RFC 9068).
     pub(crate) has_client_id: bool,
     /// `_r`: the JSON text of an object.
-    pub(crate) restrictions: Option<&'a RawValue>,
+    pub(crate) restrictions: Option<&'a str>,
+}
+
+/// `type` of Flask-JWT-Extended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Missing,
+    Access,
+    Refresh,
+    Other,
+}
+
+impl Kind {
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "access" => Self::Access,
+            "refresh" => Self::Refresh,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// `fresh` of Flask-JWT-Extended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Fresh {
+    #[default]
+    Missing,
+    No,
+    Yes,
+    /// Unix seconds, rounded down.
+    Until(u64),
 }
 
 /// `aud`: one text or several.
@@ -54,13 +84,21 @@ impl Audience<'_> {
 }
 
 impl<'a> Claims<'a> {
-    /// Reads claims. `id_claim` names the one that is the actor's id.
+    /// Reads claims. `id_claim` names the one that is the actor's id, when it is not `sub`.
     ///
     /// # Errors
     ///
     /// What is wrong with them, without quoting any.
-    pub(crate) fn read(json: &'a str, id_claim: &str) -> Result<Self, &'static str> {
-        let reading = Reading { values: Values::default(), id_claim: Some(id_claim).filter(|name| *name != "sub") };
+    pub(crate) fn read(json: &'a str, id_claim: Option<&str>) -> Result<Self, &'static str> {
+        match usual::read(json, id_claim) {
+            Some(usual) => Ok(usual),
+            None => Self::read_strictly(json, id_claim),
+        }
+    }
+
+    /// The same without the short cut.
+    pub(crate) fn read_strictly(json: &'a str, id_claim: Option<&str>) -> Result<Self, &'static str> {
+        let reading = Reading { values: Values::default(), id_claim };
         let values = json::read(json, reading).map_err(|why| match why {
             "has a member twice" => "a claim is there twice",
             "is nested too deeply" => "claims are nested too deeply",
@@ -68,6 +106,12 @@ impl<'a> Claims<'a> {
             _ => "claims are not JSON",
         })?;
         values.checked()
+    }
+
+    /// The actor's id, if there is one.
+    pub(crate) fn id(&self, id_claim: Option<&str>) -> Option<&str> {
+        let id = if id_claim.is_some() { &self.other_id } else { &self.subject };
+        id.as_deref().filter(|id| !id.is_empty())
     }
 }
 
@@ -86,12 +130,10 @@ struct Values<'a> {
     fresh: Option<Value<'a>>,
     client_id: Option<Value<'a>>,
     restrictions: Option<&'a RawValue>,
-    has_another_id: bool,
 }
 
 struct Reading<'a, 'i> {
     values: Values<'a>,
-    /// When it is not `sub`.
     id_claim: Option<&'i str>,
 }
 
@@ -110,16 +152,15 @@ impl<'de> ObjectReader<'de> for Reading<'de, '_> {
             "jti" => &mut values.jti,
             "type" => &mut values.kind,
             "fresh" => &mut values.fresh,
-            "client_id" if self.id_claim != Some("client_id") => &mut values.client_id,
             "_r" => return Ok(Taken::replacing(values.restrictions.replace(member.raw()?))),
             name if self.id_claim == Some(name) => &mut values.other_id,
+            "client_id" => &mut values.client_id,
             _ => return member.skip(),
         };
         Ok(Taken::replacing(place.replace(member.value()?)))
     }
 
-    fn finish(mut self) -> Values<'de> {
-        self.values.has_another_id = self.id_claim.is_some();
+    fn finish(self) -> Values<'de> {
         self.values
     }
 }
@@ -127,22 +168,18 @@ impl<'de> ObjectReader<'de> for Reading<'de, '_> {
 impl<'a> Values<'a> {
     fn checked(self) -> Result<Claims<'a>, &'static str> {
         let subject = text(self.sub, "`sub` is not a string")?;
-        let id = match self.has_another_id {
-            true => text(self.other_id, "the claim with the actor's id is not a string")?,
-            // Once more where it is looked for: not a copy, unless it has escapes.
-            false => subject.clone(),
-        };
-        if subject.as_deref().is_some_and(has_nul) || id.as_deref().is_some_and(has_nul) {
+        let other_id = text(self.other_id, "the claim with the actor's id is not a string")?;
+        if subject.as_deref().is_some_and(has_nul) || other_id.as_deref().is_some_and(has_nul) {
             return Err("the actor's id has a NUL in it");
         }
-        let restrictions = match self.restrictions {
-            Some(raw) if !raw.get().starts_with('{') => return Err("`_r` is not an object"),
-            Some(raw) if !json::is_strict(raw.get()) => return Err("`_r` is malformed"),
+        let restrictions = match self.restrictions.map(RawValue::get) {
+            Some(raw) if !raw.starts_with('{') => return Err("`_r` is not an object"),
+            Some(raw) if !json::is_strict(raw) => return Err("`_r` is malformed"),
             restrictions => restrictions,
         };
         Ok(Claims {
-            id,
             subject,
+            other_id,
             issuer: text(self.iss, "`iss` is not a string")?,
             audience: match self.aud {
                 None => Audience::Missing,
@@ -154,8 +191,20 @@ impl<'a> Values<'a> {
             not_before: time(self.nbf, Rounding::Up, "`nbf` is not a number of seconds from 0 to 2^53")?,
             issued_at: time(self.iat, Rounding::Down, "`iat` is not a number of seconds from 0 to 2^53")?,
             jti: text(self.jti, "`jti` is not a string")?,
-            kind: self.kind,
-            fresh: self.fresh,
+            kind: match self.kind {
+                None => Kind::Missing,
+                Some(Value::Text(name)) => Kind::named(&name),
+                Some(_) => Kind::Other,
+            },
+            fresh: match self.fresh {
+                None => Fresh::Missing,
+                Some(Value::Bool(true)) => Fresh::Yes,
+                Some(Value::Bool(false)) => Fresh::No,
+                until => match time(until, Rounding::Down, "`fresh` is neither a Boolean nor a time")? {
+                    Some(until) => Fresh::Until(until),
+                    None => Fresh::Missing,
+                },
+            },
             has_client_id: self.client_id.is_some(),
             restrictions,
         })

@@ -60,6 +60,11 @@ impl Issuer {
         Self { keys, issuer, audience, subject, typ, id_claim, access_life, refresh_life, usual_header, usual_parties }
     }
 
+    /// The header of tokens that ask for nothing special, as it is spelled in them.
+    pub(crate) fn usual_header(&self) -> &str {
+        self.usual_header.trim_end_matches('.')
+    }
+
     /// Makes a token at a time, in Unix seconds.
     ///
     /// # Errors
@@ -116,8 +121,7 @@ impl Issuer {
             token = encoded_header(key, asked_typ.unwrap_or(&self.typ), &details.headers);
         }
         compact::encode_append(claims.as_bytes(), &mut token);
-        let mut signature = Vec::new();
-        key.sign(token.as_bytes(), &mut signature).map_err(PluginError::failed)?;
+        let signature = key.sign(token.as_bytes()).map_err(PluginError::failed)?;
         token.push('.');
         compact::encode_append(&signature, &mut token);
         Ok(CreatedToken::new(token).with_id(id).expires_at(expires_at))
@@ -269,5 +273,5 @@ fn push_number(json: &mut String, name: &str, number: u64) {
             break;
         }
     }
-    json.extend(digits[place..].iter().map(|digit| char::from(*digit)));
+    json.push_str(std::str::from_utf8(&digits[place..]).unwrap_or_default());
 }

@@ -11,7 +11,7 @@ use token_plugin_api::{
 use crate::{
     config::Config,
     create::{Issuer, Settings},
-    header::{SeenHeaders, media_type},
+    header::{Header, SeenHeaders, media_type},
     keys::{KeySet, known::Keys, settings::JwksConfig, source::Source},
     revocation::Revocations,
     verify::{Judged, Rules, Verifier},
@@ -53,7 +53,7 @@ impl Jwt {
                 kind: config.kind,
                 typ: config.typ.as_deref().map(|typ| media_type(typ).into()),
                 access_token_profile,
-                id_claim: config.id_claim.clone(),
+                id_claim: Some(config.id_claim.clone()).filter(|name| name != "sub"),
                 leeway: config.leeway_seconds,
                 max_age: config.max_age_seconds,
                 needs_expiry: !config.danger_allow_no_expiry,
@@ -70,7 +70,11 @@ impl Jwt {
             access_life: life(config.access_token_expires_seconds),
             refresh_life: life(config.refresh_token_expires_seconds),
         };
-        Ok(Self { name: config.name, verifier, issuer: Issuer::new(keys, settings) })
+        let issuer = Issuer::new(keys, settings);
+        if let Some(header) = Header::read(issuer.usual_header()) {
+            verifier.seen.remember(issuer.usual_header(), &header);
+        }
+        Ok(Self { name: config.name, verifier, issuer })
     }
 
     fn get(&self, token: &TokenSelector) -> Result<Option<TokenRecord>> {

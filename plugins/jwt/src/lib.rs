@@ -25,6 +25,7 @@ mod json;
 mod jti;
 mod keys;
 mod revocation;
+mod usual;
 mod verify;
 
 #[cfg(feature = "export")]

@@ -9,11 +9,10 @@ use token_plugin_api::{Actor, Reason, ReasonKind, TokenRestrictions, Verdict};
 
 use crate::{
     algorithm::{Algorithm, Family},
-    claims::Claims,
+    claims::{self, Claims, Fresh},
     compact,
     config::Kind,
     header::{Header, Named, SeenHeaders},
-    json::Value,
     keys::{Key, KeySet, known::Keys},
     revocation::Revocations,
 };
@@ -30,7 +29,8 @@ pub(crate) struct Rules {
     pub(crate) typ: Option<Box<str>>,
     /// RFC 9068's claims, too.
     pub(crate) access_token_profile: bool,
-    pub(crate) id_claim: String,
+    /// The claim that is the actor's id, when it is not `sub`.
+    pub(crate) id_claim: Option<String>,
     /// Seconds.
     pub(crate) leeway: u64,
     /// Seconds.
@@ -90,10 +90,10 @@ impl Verifier {
         let set = self.keys.set();
         let Recognized::As(algorithm) = self.recognize(&header, set.as_deref()) else { return None };
         let payload = self.signed_payload(token, &header, algorithm, part, rest, set.as_deref()).ok()?;
-        let claims = Claims::read(&payload, &self.rules.id_claim).ok()?;
-        let restrictions = claims.restrictions.map(|restrictions| serde_json::from_str(restrictions.get()));
+        let claims = Claims::read(&payload, self.rules.id_claim.as_deref()).ok()?;
+        let restrictions = claims.restrictions.map(|restrictions| serde_json::from_str(restrictions));
         Some(Signed {
-            id: claims.id?.into_owned(),
+            id: claims.id(self.rules.id_claim.as_deref())?.to_owned(),
             jti: claims.jti.map(Cow::into_owned),
             issued_at: claims.issued_at,
             expires_at: claims.expires_at,
@@ -175,11 +175,11 @@ impl Verifier {
 
     /// Who a payload stands for, if what it says holds.
     fn actor(&self, now: u64, header: &Header, payload: String) -> Checked<Actor> {
-        let claims = Claims::read(&payload, &self.rules.id_claim).map_err(Reason::malformed)?;
+        let claims = Claims::read(&payload, self.rules.id_claim.as_deref()).map_err(Reason::malformed)?;
         self.rules.check_times(now, &claims)?;
         self.rules.check_parties(header, &claims)?;
         self.rules.check_kind(now, &claims)?;
-        let id = claims.id.as_deref().filter(|id| !id.is_empty()).ok_or(Reason::malformed("token names no actor"))?;
+        let id = claims.id(self.rules.id_claim.as_deref()).ok_or(Reason::malformed("token names no actor"))?;
         if let Some(revocations) = &self.revocations
             && revocations.is_revoked(claims.jti.as_deref(), id, claims.issued_at)
         {
@@ -190,7 +190,7 @@ impl Verifier {
             actor = actor.expires_at(expires);
         }
         if let Some(restrictions) = claims.restrictions {
-            let restrictions: TokenRestrictions = serde_json::from_str(restrictions.get())
+            let restrictions: TokenRestrictions = serde_json::from_str(restrictions)
                 .map_err(|_| Reason::malformed("token has malformed restrictions"))?;
             actor = actor.restricted_to(restrictions);
         }
@@ -278,21 +278,19 @@ impl Rules {
     }
 
     fn check_kind(&self, now: u64, claims: &Claims<'_>) -> Checked<()> {
-        let is = |kind: &str| matches!(&claims.kind, Some(Value::Text(said)) if said == kind);
-        // As in Flask-JWT-Extended.
-        let is_access = claims.kind.is_none() || is("access");
+        // As in Flask-JWT-Extended, a token that does not say what it is is for access.
+        let is_access = matches!(claims.kind, claims::Kind::Missing | claims::Kind::Access);
         let wrong = |message: &'static str| Err(Reason::new(ReasonKind::Other, message));
         match self.kind {
             Kind::Any => Ok(()),
             Kind::Access if is_access => Ok(()),
             Kind::Access => wrong("only access tokens are accepted"),
-            Kind::Refresh if is("refresh") => Ok(()),
+            Kind::Refresh if claims.kind == claims::Kind::Refresh => Ok(()),
             Kind::Refresh => wrong("only refresh tokens are accepted"),
             Kind::Fresh if !is_access => wrong("only fresh access tokens are accepted"),
-            Kind::Fresh => match &claims.fresh {
-                Some(Value::Bool(true)) => Ok(()),
-                Some(Value::Integer(until)) if now < *until => Ok(()),
-                Some(Value::Float(until)) if (now as f64) < *until => Ok(()),
+            Kind::Fresh => match claims.fresh {
+                Fresh::Yes => Ok(()),
+                Fresh::Until(until) if now < until => Ok(()),
                 _ => wrong("token is not fresh"),
             },
         }

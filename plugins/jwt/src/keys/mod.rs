@@ -13,12 +13,12 @@ pub(crate) mod source;
 #[cfg(test)]
 pub(crate) mod test_server;
 
-use std::fmt;
+use std::{fmt, ops::Deref};
 
 use self::asymmetric::{PrivateKey, PublicKey};
 pub(crate) use self::set::KeySet;
 use crate::algorithm::Algorithm;
-use crate::hmac::HmacKey;
+use crate::hmac::{HmacKey, Tag};
 
 /// A key with its name and its algorithm.
 pub(crate) struct Key {
@@ -93,21 +93,19 @@ impl Key {
         self.can_sign
     }
 
-    /// Signs; what was in `signature` is replaced.
+    /// Signs.
     ///
     /// # Errors
     ///
     /// When the key is for verifying alone, or aws-lc fails.
-    pub(crate) fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), String> {
-        signature.clear();
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Signature, String> {
         match &self.material {
-            Material::Hmac(key) if self.can_sign => signature.extend_from_slice(&key.sign(message)),
-            Material::Private(key) => *signature = key.sign(message)?,
+            Material::Hmac(key) if self.can_sign => Ok(Signature::Tag(key.sign(message))),
+            Material::Private(key) => key.sign(message).map(Signature::Bytes),
             Material::Hmac(_) | Material::Public(_) => {
-                return Err(format!("expected a key that signs, found one for verifying alone ({})", self.algorithm));
+                Err(format!("expected a key that signs, found one for verifying alone ({})", self.algorithm))
             }
         }
-        Ok(())
     }
 
     /// Whether this key, or the private key of it, made this signature of this message.
@@ -117,6 +115,29 @@ impl Key {
             Material::Public(key) => key.verify(message, signature),
             Material::Private(key) => key.public_key().verify(message, signature),
         }
+    }
+}
+
+/// A signature: those of HMAC need no allocation. A part of a token, and not printed.
+pub(crate) enum Signature {
+    Tag(Tag),
+    Bytes(Vec<u8>),
+}
+
+impl Deref for Signature {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Tag(tag) => tag,
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Signature").finish_non_exhaustive()
     }
 }
 

@@ -50,12 +50,11 @@ fn rsa_keys_get_the_algorithm_that_is_given() {
 fn a_private_key_gives_its_public_part() {
     let set = parse(&[RFC7515_A3_KEY]).unwrap();
     let key = Key::from_text(RFC7515_A3_KEY, None, None).unwrap();
-    let mut signature = Vec::new();
-    key.sign(b"message", &mut signature).unwrap();
+    let signature = key.sign(b"message").unwrap();
     let [public] = set.keys() else { panic!("{set:?}") };
     assert!(public.verify(b"message", &signature));
     assert!(!public.can_sign());
-    assert!(public.sign(b"message", &mut signature).is_err());
+    assert!(public.sign(b"message").is_err());
     // It says that it is for signing, and does not even have to be right.
     for member in [r#""key_ops": ["sign"]"#, r#""key_ops": ["verify"]"#] {
         assert_eq!(parse(&[&with(RFC7515_A3_KEY, member)]).unwrap().keys().len(), 1);
