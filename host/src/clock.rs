@@ -11,11 +11,17 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    /// On Linux from the coarse clock: it is some milliseconds behind, which seconds do not show,
-    /// and ten times faster to read where the precise one costs a visit to the hypervisor.
+    /// On Linux from the coarse clock: ten times faster to read where the precise one costs a visit to the hypervisor.
+    /// It is behind by up to a tick, which is 10 ms at the most. Close to the end of a second the precise one is asked:
+    /// a token that another process has just made must not come from the future.
     #[cfg(target_os = "linux")]
     fn now(&self) -> u64 {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        use rustix::time::{ClockId, clock_gettime};
+        const CLOSE_TO_THE_END: i64 = 950_000_000;
+        let mut now = clock_gettime(ClockId::RealtimeCoarse);
+        if i64::from(now.tv_nsec) >= CLOSE_TO_THE_END {
+            now = clock_gettime(ClockId::Realtime);
+        }
         u64::try_from(now.tv_sec).unwrap_or(0)
     }
 

@@ -15,6 +15,7 @@ mod fuzz;
 mod hostile_plugins;
 mod hostile_tokens;
 mod interop;
+mod jwt_strictness;
 mod logs;
 mod many_reloads;
 mod order;

@@ -82,6 +82,11 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
+    /// Whether a key for this algorithm verifies tokens that name the other: Ed25519 has two names, and no other has.
+    pub(crate) fn verifies(self, named: Self) -> bool {
+        self == named || (self.family() == Family::Edwards && named.family() == Family::Edwards)
+    }
+
     /// What kind of key it wants.
     pub(crate) const fn family(self) -> Family {
         match self {

@@ -30,7 +30,7 @@ pub(crate) struct Header {
 pub(crate) enum Named {
     /// Nothing: it is no JWS header.
     Nothing,
-    /// Nobody can tell what: it is an object, but no JSON.
+    /// Nobody can tell what: it is an object, but no JSON, or names several.
     Unreadable,
     /// `none`, in any spelling.
     Unsigned,
@@ -100,10 +100,8 @@ impl Reading {
             Value::Text(name) => Algorithm::from_name(name).map_or(Named::Unknown, Named::Known),
             _ => Named::Unknown,
         };
-        // Of several the one that makes it ours.
-        if !matches!(self.algorithm, Some(Named::Known(_) | Named::Unsigned)) {
-            self.algorithm = Some(named);
-        }
+        // Of several nobody can tell which is meant, and so whose it is.
+        self.algorithm = Some(if self.algorithm.is_some() { Named::Unreadable } else { named });
     }
 
     fn kid(&mut self, value: Value<'_>) {
@@ -152,14 +150,11 @@ impl<'de> ObjectReader<'de> for &mut Reading {
             _ if value == Value::Bool(true) => {}
             _ => self.refuse("payload is not encoded (`b64`)"),
         }
-        Ok(match std::mem::replace(&mut self.seen[place], true) {
-            // The reading goes on, so that of several algorithms each is seen.
-            true => {
-                self.refuse("header has a member twice");
-                Taken::Once
-            }
-            false => Taken::Once,
-        })
+        if std::mem::replace(&mut self.seen[place], true) {
+            // The reading goes on: what comes may make it ours.
+            self.refuse("header has a member twice");
+        }
+        Ok(Taken::Once)
     }
 
     fn finish(self) {}

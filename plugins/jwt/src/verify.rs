@@ -124,7 +124,7 @@ impl Verifier {
         let names_a_key = header.kid.as_deref().is_some_and(|kid| self.keys.knows_kid(set, kid));
         let algorithm = match header.algorithm {
             Named::Nothing => return Recognized::No,
-            Named::Unreadable => return Recognized::Refused(header.fault.unwrap_or("header is not JSON")),
+            Named::Unreadable => return Recognized::Refused(header.fault.unwrap_or("header cannot be read")),
             Named::Unsigned => return Recognized::Refused("token is not signed (`alg` none)"),
             Named::Known(algorithm) if self.keys.has(set, algorithm, header.kid.as_deref()) => algorithm,
             // The name of one of our keys with an algorithm that is not its own.

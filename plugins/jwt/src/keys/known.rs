@@ -70,7 +70,7 @@ impl Keys {
         algorithm: Algorithm,
         kid: Option<&'k str>,
     ) -> impl Iterator<Item = &'k Key> {
-        let fits = move |key: &&Key| key.algorithm() == algorithm && (kid.is_none() || key.kid() == kid);
+        let fits = move |key: &&Key| key.algorithm().verifies(algorithm) && (kid.is_none() || key.kid() == kid);
         let of_set = set.filter(|set| kid.is_some() || set.find(algorithm, None).nth(1).is_none());
         self.own.iter().filter(fits).chain(of_set.into_iter().flat_map(move |set| set.find(algorithm, kid)))
     }

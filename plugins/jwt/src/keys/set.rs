@@ -51,17 +51,12 @@ impl KeySet {
     /// The keys that a token with this header may be signed with: those of the algorithm, and if it names one, of the
     /// name.
     pub(crate) fn find(&self, algorithm: Algorithm, kid: Option<&str>) -> impl Iterator<Item = &Key> {
-        self.keys.iter().filter(move |key| key.algorithm() == algorithm && (kid.is_none() || key.kid() == kid))
+        self.keys.iter().filter(move |key| key.algorithm().verifies(algorithm) && (kid.is_none() || key.kid() == kid))
     }
 
     /// Whether a key has this name. If none has, the issuer may have a newer set.
     pub(crate) fn knows_kid(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.kid() == Some(kid))
-    }
-
-    /// Whether a key is for this algorithm.
-    pub(crate) fn knows_algorithm(&self, algorithm: Algorithm) -> bool {
-        self.keys.iter().any(|key| key.algorithm() == algorithm)
     }
 
     #[cfg(test)]
@@ -70,6 +65,7 @@ impl KeySet {
     }
 
     /// The keys that can be used.
+    #[cfg(test)]
     pub(crate) fn keys(&self) -> &[Key] {
         &self.keys
     }

@@ -15,14 +15,14 @@ use crate::{
     keys::fetch::Fetcher,
 };
 
-/// A key set (JWKS, RFC 7517 §5), as settings name it. Exactly one of `url` and `file` is there.
+/// A key set (JWKS, RFC 7517 §5), as settings name it. Exactly one of `url` and `path` is there.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JwksConfig {
     /// Where it is fetched from: `https`, or `http` from a loopback address.
     url: Option<Url>,
     /// Where it is read from; relative to the folder of the configuration.
-    file: Option<PathBuf>,
+    path: Option<PathBuf>,
     /// Age in seconds after which it is fetched again, in the background: so long is a key trusted that was taken out
     /// of the set.
     #[serde(default = "default_refresh")]
@@ -131,7 +131,7 @@ impl JwksConfig {
         within("timeout_ms", self.timeout_ms, 1, 60_000);
         within("wait_ms", self.wait_ms, 0, 60_000);
         within("max_bytes", self.max_bytes as u64, 1, 64 << 20);
-        let place = match (self.url, self.file) {
+        let place = match (self.url, self.path) {
             (Some(url), None) => {
                 if !url.is_allowed(self.danger_allow_http) {
                     wrong.push("`url`: expected https, or http to 127.0.0.1, [::1] or localhost".to_owned());
@@ -147,7 +147,7 @@ impl JwksConfig {
                 }
                 Ok(Place::File { path: folder.join(file), max_bytes: self.max_bytes })
             }
-            _ => Err("expected exactly one of `url` and `file`".to_owned()),
+            _ => Err("expected exactly one of `url` and `path`".to_owned()),
         };
         match place {
             Ok(place) if wrong.is_empty() => Ok(Settings {
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(settings.place.to_string(), "https://issuer.example/jwks?...");
         assert_eq!((settings.refresh_seconds, settings.min_refresh_seconds), (300, 10));
         assert_eq!((settings.max_stale_seconds, settings.wait), (None, Duration::from_millis(750)));
-        let settings = resolve(json!({"file": "keys/jwks.json"})).unwrap();
+        let settings = resolve(json!({"path": "keys/jwks.json"})).unwrap();
         assert_eq!(settings.place.to_string(), "/etc/token-host/keys/jwks.json");
     }
 
@@ -315,12 +315,12 @@ mod tests {
              `url`: expected https, or http to 127.0.0.1, [::1] or localhost; \
              `ca_file`: /etc/token-host/no-such.pem: No such file or directory (os error 2)"
         );
-        let one = "expected exactly one of `url` and `file`";
+        let one = "expected exactly one of `url` and `path`";
         assert_eq!(refusal(json!({})), one);
-        assert_eq!(refusal(json!({"url": "https://issuer.example/", "file": "jwks.json"})), one);
+        assert_eq!(refusal(json!({"url": "https://issuer.example/", "path": "jwks.json"})), one);
         let unused = "`ca_file`, `danger_allow_http`: expected only with `url`";
-        assert_eq!(refusal(json!({"file": "jwks.json", "ca_file": "ca.pem"})), unused);
-        assert!(refusal(json!({"file": "jwks.json", "uri": 1})).contains("unknown field `uri`"));
+        assert_eq!(refusal(json!({"path": "jwks.json", "ca_file": "ca.pem"})), unused);
+        assert!(refusal(json!({"path": "jwks.json", "uri": 1})).contains("unknown field `uri`"));
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl<T: Send + Sync + 'static> Source<T> {
         if let Place::File { path, max_bytes } = &source.settings.place {
             let now = (source.now)();
             let loaded = source.load(now, || read_file(path, *max_bytes));
-            let loaded = loaded.map_err(|error| format!("`file`: {}: {error}", path.display()))?;
+            let loaded = loaded.map_err(|error| format!("`path`: {}: {error}", path.display()))?;
             source.loaded.store(Some(Arc::new(loaded)));
             source.state().attempted_at = Some(now);
         }

@@ -59,7 +59,7 @@ fn counting_server() -> TestServer {
 fn local(content: &str, clock: &Clock) -> (Arc<Source<String>>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("jwks.json"), content).unwrap();
-    let config = serde_json::from_value(json!({"file": "jwks.json", "max_bytes": 100})).unwrap();
+    let config = serde_json::from_value(json!({"path": "jwks.json", "max_bytes": 100})).unwrap();
     let clock = clock.clone();
     (Source::start(config, folder.path(), move || clock.now(), parse).unwrap(), folder)
 }
@@ -449,10 +449,10 @@ fn a_broken_file_is_no_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwks.json");
     let start = || {
-        let config = serde_json::from_value(json!({"file": "jwks.json", "max_bytes": 10})).unwrap();
+        let config = serde_json::from_value(json!({"path": "jwks.json", "max_bytes": 10})).unwrap();
         Source::start(config, folder.path(), || 1000, parse).map(|source| current(&source))
     };
-    let refused = |why: &str| Err(format!("`file`: {}: {why}", path.display()));
+    let refused = |why: &str| Err(format!("`path`: {}: {why}", path.display()));
     assert_eq!(start(), refused("No such file or directory (os error 2)"));
     fs::write(&path, "bad").unwrap();
     assert_eq!(start(), refused("expected a key set"));
@@ -476,7 +476,7 @@ fn files_are_read_as_rarely_as_urls() {
             fs::write(&path, reads.fetch_add(1, Ordering::SeqCst).to_string() + "!").unwrap();
             parse(bytes)
         };
-        let config = serde_json::from_value(json!({"file": "jwks.json"})).unwrap();
+        let config = serde_json::from_value(json!({"path": "jwks.json"})).unwrap();
         Source::start(config, folder.path(), move || clock.now(), parse).unwrap()
     };
     for _ in 0..100 {
