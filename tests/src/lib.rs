@@ -1,4 +1,4 @@
-//! The harness of the black-box tests: it builds what is tested, runs it, and talks to real Datasette.
+//! The harness of the black-box tests: it builds what is tested, runs it, and talks to the real systems.
 //!
 //! ```no_run
 //! use token_host_tests::{Plugin, Scratch};
@@ -22,11 +22,16 @@ mod artifact;
 mod damage;
 mod debian;
 mod dialog;
+mod flask;
 mod forge;
 pub mod fuzz;
+mod install;
 mod journal;
+mod jwt;
+mod jwt_crate;
 mod jwt_forge;
 mod library;
+mod node;
 mod oracle;
 mod python;
 mod run;
@@ -38,10 +43,13 @@ pub use artifact::{Plugin, host_binary, repository, target_folder};
 pub use damage::{flipped, truncated};
 pub use debian::debian_program;
 pub use dialog::Dialog;
+pub use flask::{Flask, FlaskApp};
 pub use forge::{SECRET, compressed, forge, forge_encoded, now, plain};
 pub use journal::{Entry, Journal};
+pub use jwt::{Decoded, JwtKey, JwtLibraries, JwtUse};
 pub use jwt_forge::{HS256, JWT_SECRET, SetClock, hmac_sha2, jwt, jwt_encoded};
 pub use library::{replace_once, stripped, with_deed, with_manifest};
+pub use node::Node;
 pub use oracle::Oracle;
 pub use python::Python;
 pub use run::{Run, run};

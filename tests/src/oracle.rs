@@ -13,9 +13,9 @@ impl Oracle {
     ///
     /// # Errors
     ///
-    /// When there is no Python for it: see [`Python::find`].
+    /// When there is no Python for it: see [`Python::with_datasette`].
     pub fn start() -> Result<Self, Skip> {
-        let python = Python::find()?;
+        let python = Python::with_datasette()?;
         let script = repository().join("tests/python/signed_oracle.py");
         Ok(Self(Dialog::start(python.command().arg(script))))
     }

@@ -1,29 +1,51 @@
-//! A virtual environment with the real systems that the host is held against.
+//! Virtual environments with the real systems that the host is held against.
 
 use std::{
-    fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
     sync::OnceLock,
 };
 
-use crate::{Skip, artifact::target_folder};
+use crate::{
+    Skip,
+    install::{attempt, installed},
+};
 
-const REQUIREMENTS: [&str; 3] = ["datasette==1.0a41", "itsdangerous==2.2.0", "pluggy==1.7.0"];
-
-/// A Python that has Datasette, itsdangerous and pluggy.
+/// A Python with packages of its own.
 #[derive(Debug, Clone)]
 pub struct Python(PathBuf);
 
 impl Python {
-    /// The Python under `target/interop-venv`, made on first use.
+    /// One that has Datasette, itsdangerous and pluggy, made on first use.
     ///
     /// # Errors
     ///
     /// When there is no `python3` with `venv`, or PyPI cannot be reached.
-    pub fn find() -> Result<Self, Skip> {
-        static FOUND: OnceLock<Result<Python, Skip>> = OnceLock::new();
-        FOUND.get_or_init(Self::make).clone()
+    pub fn with_datasette() -> Result<Self, Skip> {
+        static MADE: OnceLock<Result<Python, Skip>> = OnceLock::new();
+        let packages = ["datasette==1.0a41", "itsdangerous==2.2.0", "pluggy==1.7.0"];
+        MADE.get_or_init(|| Self::make("interop-venv", &packages)).clone()
+    }
+
+    /// One that has the libraries of JSON Web Tokens, and what Flask has of them.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::with_datasette`].
+    pub fn with_jwt() -> Result<Self, Skip> {
+        static MADE: OnceLock<Result<Python, Skip>> = OnceLock::new();
+        let packages = [
+            "authlib==1.9.9",
+            "cryptography==50.0.2",
+            "flask==3.1.3",
+            "flask-jwt-extended==4.7.4",
+            "flask-jwt-trivial==0.0.3",
+            "joserfc==1.8.0",
+            "pyjwt==2.15.1",
+            "python-jose[cryptography]==3.5.0",
+            "werkzeug==3.1.9",
+        ];
+        MADE.get_or_init(|| Self::make("interop-jwt-venv", &packages)).clone()
     }
 
     /// A call of it.
@@ -34,41 +56,17 @@ impl Python {
         command
     }
 
-    fn make() -> Result<Self, Skip> {
-        let folder = target_folder().join("interop-venv");
-        let _lock = lock(&folder.with_extension("lock"));
-        let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-        let (marker, wanted) = (folder.join("requirements.txt"), REQUIREMENTS.join("\n"));
-        if fs::read_to_string(&marker).is_ok_and(|made| made == wanted) {
-            return Ok(Self(python));
-        }
-        if folder.exists() {
-            fs::remove_dir_all(&folder).expect("a stale environment can be removed");
-        }
-        attempt(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        let mut pip = Command::new(&python);
-        attempt(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(REQUIREMENTS))?;
-        fs::write(marker, wanted).expect("the environment can be written to");
-        Ok(Self(python))
+    fn make(name: &str, packages: &[&str]) -> Result<Self, Skip> {
+        let folder = installed(name, &packages.join("\n"), |folder| {
+            attempt(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+            let mut pip = Command::new(python_in(folder));
+            attempt(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))?;
+            Ok(())
+        })?;
+        Ok(Self(python_in(&folder)))
     }
 }
 
-fn attempt(command: &mut Command) -> Result<Output, Skip> {
-    let program = command.get_program().to_owned();
-    let output = command.output().map_err(|error| Skip(format!("{} cannot be run: {error}", program.display())))?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let last = stderr.trim_end().lines().last().unwrap_or("it said nothing").to_owned();
-    Err(Skip(format!("{command:?} failed: {last}")))
-}
-
-/// Waits until no other test program has the lock. It is given back when the file is closed.
-fn lock(path: &Path) -> File {
-    fs::create_dir_all(path.parent().expect("the lock lies in a folder")).expect("the target folder can be made");
-    let file = File::create(path).expect("the target folder can be written to");
-    #[cfg(unix)]
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).expect("files can be locked");
-    file
+fn python_in(folder: &Path) -> PathBuf {
+    folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
 }

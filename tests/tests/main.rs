@@ -15,6 +15,8 @@ mod fuzz;
 mod hostile_plugins;
 mod hostile_tokens;
 mod interop;
+mod jwt_flask;
+mod jwt_interop;
 mod jwt_strictness;
 mod logs;
 mod many_reloads;

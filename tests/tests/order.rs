@@ -84,7 +84,7 @@ fn the_order_of_a_file_that_makes_no_sense_is_an_error_with_its_place() {
 
 #[test]
 fn the_data_is_what_real_pluggy_answers() {
-    let Some(python) = skipped("the_data_is_what_real_pluggy_answers", Python::find()) else { return };
+    let Some(python) = skipped("the_data_is_what_real_pluggy_answers", Python::with_datasette()) else { return };
     let scratch = Scratch::new();
     let (script, new) = (repository().join("tests/python/pluggy_orders.py"), scratch.join("orders.json"));
     let made = run(python.command().arg(script).arg(&new), b"");
