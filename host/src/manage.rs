@@ -8,6 +8,7 @@ use token_plugin_api::{
 
 use crate::{
     error::{Error, ErrorKind},
+    execute::block_on,
     host::Host,
 };
 
@@ -66,6 +67,19 @@ impl Host {
             Ok(invalidated)
         })
         .await
+    }
+
+    /// [`Host::invalidate_tokens`], for callers that are not async.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub fn invalidate_tokens_blocking(
+        &self,
+        handler: Option<&str>,
+        request: &InvalidateTokens,
+    ) -> Result<InvalidatedTokens, Error> {
+        block_on(self.invalidate_tokens(handler, request))
     }
 
     /// Changes a token and returns it as it is now.

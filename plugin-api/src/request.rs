@@ -415,8 +415,9 @@ pub struct TokenRecord {
     /// The generator that made its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_generator_id: Option<String>,
-    /// When it was made.
-    pub created_at: u64,
+    /// When it was made; none: its handler does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<u64>,
     /// When its row was last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<u64>,
@@ -452,13 +453,13 @@ pub struct TokenRecord {
 }
 
 impl TokenRecord {
-    /// A valid token that never expires, made at this time.
-    pub fn new(id: impl Into<String>, actor_id: impl Into<String>, created_at: u64) -> Self {
+    /// A valid token that never expires, made at this time, in Unix seconds, if that is known.
+    pub fn new(id: impl Into<String>, actor_id: impl Into<String>, created_at: impl Into<Option<u64>>) -> Self {
         Self {
             id: id.into(),
             actor_id: actor_id.into(),
             token_generator_id: None,
-            created_at,
+            created_at: created_at.into(),
             updated_at: None,
             last_used_at: None,
             expires_at: None,

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use clap::Args;
-use serde_json::json;
-use token_host::{CreateToken, TokenRestrictions, token_plugin_api::action_name};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use token_host::{CreateToken, TokenDetails, TokenKind, TokenRestrictions, token_plugin_api::action_name};
 
 use super::{exit::Failure, host, lifetime, output::Output};
 
@@ -32,6 +32,31 @@ pub(crate) struct Create {
     /// Allow an action on a resource (a table, a view, a query) of a database
     #[arg(short, long, num_args = 3, value_names = ["DATABASE", "RESOURCE", "ACTION"])]
     resource: Vec<String>,
+
+    /// What kind of token, for handlers that have kinds [default: the handler's usual one]
+    #[arg(long, value_name = "KIND", value_enum)]
+    kind: Option<Kind>,
+
+    /// A claim to stand in the token, for handlers whose tokens carry claims; the value is JSON, or else text
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = member)]
+    claims: Vec<(String, Value)>,
+
+    /// A parameter to stand in the token's header, likewise
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = member)]
+    headers: Vec<(String, Value)>,
+}
+
+/// [`TokenKind`], as it is written on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Access,
+    FreshAccess,
+    Refresh,
+}
+
+fn member(written: &str) -> Result<(String, Value), String> {
+    let (name, value) = written.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
 }
 
 impl Create {
@@ -42,6 +67,15 @@ impl Create {
         request.handler = self.handler.clone();
         request.expires_after = self.expires_after;
         request.restrictions = self.restrictions();
+        let mut details = TokenDetails::default();
+        details.kind = self.kind.map(|kind| match kind {
+            Kind::Access => TokenKind::Access,
+            Kind::FreshAccess => TokenKind::FreshAccess,
+            Kind::Refresh => TokenKind::Refresh,
+        });
+        details.claims = self.claims.iter().cloned().collect();
+        details.headers = self.headers.iter().cloned().collect();
+        let request = request.with_details(details);
         for action in request.restrictions.iter().flat_map(TokenRestrictions::actions) {
             if action_name(action).is_none() {
                 output.note(&format!("unknown action: {action}, expected one of Datasette's, or of your own"));

@@ -6,6 +6,7 @@ mod create;
 mod exit;
 mod explain;
 mod inspect;
+mod invalidate;
 mod lifetime;
 mod lock;
 mod new;
@@ -52,6 +53,8 @@ enum Command {
     Create(create::Create),
     /// Verify a token, or with `-` one a line from stdin
     Verify(verify::Verify),
+    /// Make tokens worthless: one, all of some actors, or all there are
+    Invalidate(invalidate::Invalidate),
     /// Show what each handler says to a token, and why
     Explain(explain::Explain),
     /// List what is registered, in call order, with the reason for each place
@@ -92,6 +95,7 @@ pub(crate) fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Create(create) => create.run(&arguments.config, &output),
         Command::Verify(verify) => verify.run(&arguments.config, &output),
+        Command::Invalidate(invalidate) => invalidate.run(&arguments.config, &output),
         Command::Explain(explain) => explain.run(&arguments.config, &output),
         Command::Plugins(plugins) => plugins.run(&arguments.config, &output),
         Command::Plan(plan) => plan.run(&arguments.config, &output),

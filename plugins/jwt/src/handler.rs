@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use token_plugin_api::{
     Actors, AsyncTokenHandler, Call, CreateToken, CreatedToken, Cutoff, Hooks, HostHandle, InvalidateTokens,
-    InvalidatedTokens, PluginError, PluginErrorKind, Result, TokenFilter, TokenHandler, TokenRecord, TokenSelector,
-    Verdict,
+    InvalidatedTokens, PluginError, PluginErrorKind, Result, TokenFilter, TokenHandler, TokenPage, TokenRecord,
+    TokenSelector, Verdict,
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     create::{Issuer, Settings},
     header::{Header, SeenHeaders, media_type},
     keys::{KeySet, known::Keys, settings::JwksConfig, source::Source},
-    revocation::Revocations,
+    revocation::{Revocations, RevokedToken},
     verify::{Judged, Rules, Verifier},
 };
 
@@ -43,7 +43,7 @@ impl Jwt {
         let audience: Vec<String> = config.audience.iter().flat_map(|one| one.as_slice()).cloned().collect();
         let life = |seconds: u64| Some(seconds).filter(|seconds| *seconds > 0);
         let clock = host.clone();
-        let revocations = Revocations::open(config.revocation, host.plugin(), host.folder(), move || clock.now());
+        let revocations = Revocations::open(&config.revocation, host.plugin(), host.folder(), move || clock.now());
         let verifier = Verifier {
             keys: Arc::clone(&keys),
             rules: Rules {
@@ -82,8 +82,7 @@ impl Jwt {
             return Err(PluginError::unsupported("get_token by anything but the token itself"));
         };
         let Some(signed) = self.verifier.signed(token) else { return Ok(None) };
-        let mut record =
-            TokenRecord::new(signed.jti.clone().unwrap_or_default(), &signed.id, signed.issued_at.unwrap_or(0));
+        let mut record = TokenRecord::new(signed.jti.clone().unwrap_or_default(), &signed.id, signed.issued_at);
         record.expires_at = signed.expires_at;
         record.restrictions.clone_from(&signed.restrictions);
         if let Some(revocations) = &self.verifier.revocations
@@ -97,6 +96,24 @@ impl Jwt {
             }
         }
         Ok(Some(record))
+    }
+
+    /// The tokens that were revoked singly: of the others nothing is kept.
+    fn list(&self, filter: &TokenFilter) -> Result<TokenPage> {
+        let mut kept = TokenFilter::of(filter.actors.clone());
+        kept.valid = Some(false);
+        (kept.after, kept.limit) = (filter.after.clone(), filter.limit);
+        if kept != *filter || filter.actors != Actors::Everyone {
+            return Err(PluginError::unsupported("list_tokens of others than everyone's invalidated ones"));
+        }
+        let Some(revocations) = &self.verifier.revocations else { return Ok(TokenPage::new(Vec::new(), None)) };
+        let after = filter.after.as_deref().map(str::parse).transpose();
+        let after = after.map_err(|_| PluginError::invalid_argument("`after` is not what a page said"))?;
+        let limit = filter.limit.unwrap_or(PAGE_TOKENS).clamp(1, MAX_PAGE_TOKENS);
+        let revoked = revocations.list(after, limit).map_err(PluginError::failed)?;
+        let is_full = revoked.len() == limit as usize;
+        let next = revoked.last().filter(|_| is_full).map(|last| last.seq.to_string());
+        Ok(TokenPage::new(revoked.into_iter().map(record_of).collect(), next))
     }
 
     fn invalidate(&self, now: u64, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
@@ -138,6 +155,19 @@ impl Jwt {
             _ => Err(PluginError::unsupported("invalidate_tokens by this selector")),
         }
     }
+}
+
+/// Unless a page is asked for of another length.
+const PAGE_TOKENS: u32 = 100;
+const MAX_PAGE_TOKENS: u32 = 1_000;
+
+fn record_of(revoked: RevokedToken) -> TokenRecord {
+    let mut record = TokenRecord::new(revoked.jti, revoked.actor_id.unwrap_or_default(), None);
+    record.expires_at = revoked.expires_at;
+    record.valid = false;
+    record.invalid_at = Some(revoked.revoked_at);
+    record.invalid_reason = Some(revoked.reason);
+    record
 }
 
 fn revoke(
@@ -199,6 +229,10 @@ impl TokenHandler for Jwt {
         self.get(token)
     }
 
+    fn list_tokens(&self, _: &Call<'_>, filter: &TokenFilter) -> Result<TokenPage> {
+        self.list(filter)
+    }
+
     fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
         self.invalidate(call.now(), request)
     }
@@ -228,6 +262,11 @@ impl AsyncTokenHandler for Waiting {
     async fn get_token(&self, _: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
         let (handler, token) = (Arc::clone(&self.0), token.clone());
         elsewhere(move || handler.get(&token)).await
+    }
+
+    async fn list_tokens(&self, _: &Call<'_>, filter: &TokenFilter) -> Result<TokenPage> {
+        let (handler, filter) = (Arc::clone(&self.0), filter.clone());
+        elsewhere(move || handler.list(&filter)).await
     }
 
     async fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {

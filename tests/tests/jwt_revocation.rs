@@ -1,0 +1,232 @@
+//! Revocation of JSON Web Tokens: one by one and by their age, at once in the process that does it, and soon in others.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use token_host::{
+    Actors, CreateToken, ErrorKind, EventKind, Host, InvalidateTokens, ReasonKind, TokenFilter, TokenSelector,
+};
+use token_host_tests::{HS256, JWT_SECRET, Plugin, Scratch, SetClock, jwt, wait_until};
+
+const NOW: u64 = 1_700_000_000;
+
+struct Place {
+    scratch: Scratch,
+    clock: SetClock,
+}
+
+impl Place {
+    fn new(settings: &str) -> Self {
+        let mut scratch = Scratch::new();
+        let settings = format!("secret = '{JWT_SECRET}'\nrevocation = {{ poll_ms = 100 }}\n{settings}");
+        scratch.plugin("jwt", Plugin::Jwt, &settings);
+        Self { scratch, clock: SetClock::at(NOW) }
+    }
+
+    fn host(&self) -> Host {
+        Host::builder().config_file(self.scratch.config()).clock(self.clock.clone()).build().unwrap()
+    }
+}
+
+fn create(host: &Host, actor: &str) -> (String, String) {
+    let created = host.create_token_blocking(&CreateToken::new(actor)).unwrap();
+    (created.token, created.id.unwrap())
+}
+
+fn is_good(host: &Host, token: &str) -> bool {
+    match host.verify_token_blocking(token) {
+        Ok(actor) => actor.is_some(),
+        Err(error) => {
+            let ErrorKind::TokenInvalid(reason) = error.kind() else { panic!("{error}") };
+            assert_eq!((reason.kind(), reason.message()), (ReasonKind::Revoked, "token has been revoked"));
+            false
+        }
+    }
+}
+
+fn invalidate(host: &Host, tokens: TokenSelector) -> (Vec<(String, String)>, Vec<(Option<String>, u64)>) {
+    let done = host.invalidate_tokens_blocking(Some("jwt"), &InvalidateTokens::new(tokens, "it leaked")).unwrap();
+    let tokens = done.tokens.into_iter().map(|token| (token.id, token.actor_id)).collect();
+    (tokens, done.cutoffs.into_iter().map(|cutoff| (cutoff.actor_id, cutoff.created_before)).collect())
+}
+
+fn of_actors(actors: &[&str], created_before: Option<u64>) -> TokenSelector {
+    let mut filter = TokenFilter::of(Actors::These(actors.iter().map(|actor| (*actor).to_owned()).collect()));
+    filter.created_before = created_before;
+    TokenSelector::Filter(filter)
+}
+
+fn everyones(created_before: Option<u64>) -> TokenSelector {
+    let mut filter = TokenFilter::of(Actors::Everyone);
+    filter.created_before = created_before;
+    TokenSelector::Filter(filter)
+}
+
+#[test]
+fn a_single_token_by_its_value_or_its_id() {
+    let place = Place::new("");
+    let host = place.host();
+    let mut events = host.subscribe();
+    let ((by_value, id), (by_id, other_id), (kept, _)) =
+        (create(&host, "root"), create(&host, "root"), create(&host, "root"));
+    assert!(is_good(&host, &by_value) && is_good(&host, &by_id) && is_good(&host, &kept));
+    assert!(!place.scratch.join("jwt-revocations.db").exists(), "nothing is kept before there is something to keep");
+    let token = || TokenSelector::Token(by_value.clone());
+    assert_eq!(invalidate(&host, token()), (vec![(id.clone(), "root".to_owned())], vec![]));
+    assert_eq!(invalidate(&host, token()), (vec![], vec![]), "it was not valid any more");
+    assert_eq!(invalidate(&host, TokenSelector::Id(other_id.clone())), (vec![(other_id, String::new())], vec![]));
+    assert!(!is_good(&host, &by_value) && !is_good(&host, &by_id) && is_good(&host, &kept));
+
+    let record = pollster::block_on(host.get_token(Some("jwt"), &token())).unwrap().unwrap();
+    assert_eq!((record.id.as_str(), record.actor_id.as_str(), record.valid), (id.as_str(), "root", false));
+    assert_eq!((record.created_at, record.expires_at), (Some(NOW), Some(NOW + 900)));
+    assert_eq!((record.invalid_at, record.invalid_reason.as_deref()), (Some(NOW), Some("it leaked")));
+    let kept = pollster::block_on(host.get_token(Some("jwt"), &TokenSelector::Token(kept))).unwrap().unwrap();
+    assert!(kept.valid && kept.invalid_reason.is_none());
+
+    let mut filter = TokenFilter::of(Actors::Everyone);
+    (filter.valid, filter.limit) = (Some(false), Some(1));
+    let first = pollster::block_on(host.list_tokens(Some("jwt"), &filter)).unwrap();
+    assert_eq!((first.tokens.len(), first.tokens[0].id.as_str()), (1, id.as_str()));
+    filter.after = first.next;
+    let second = pollster::block_on(host.list_tokens(Some("jwt"), &filter)).unwrap();
+    assert_eq!((second.tokens.len(), second.tokens[0].actor_id.as_str()), (1, ""));
+
+    let mut invalidated = Vec::new();
+    while let Some(event) = events.try_next() {
+        if event.kind == EventKind::TokenInvalidated {
+            invalidated.push((event.token_id.unwrap(), event.actor_id, event.reason.unwrap()));
+        }
+    }
+    assert_eq!(invalidated.len(), 2);
+    assert_eq!(invalidated[0], (id, Some("root".to_owned()), "it leaked".to_owned()));
+    assert_eq!(invalidated[1].1, None, "nobody knows whose");
+}
+
+#[test]
+fn all_of_an_actor_or_of_everyone_from_before_a_time() {
+    let place = Place::new("");
+    let host = place.host();
+    let at = |time: u64, actor: &str| {
+        place.clock.set(time);
+        create(&host, actor).0
+    };
+    let (old, new, others) = (at(NOW - 10, "root"), at(NOW, "root"), at(NOW - 10, "guest"));
+    place.clock.set(NOW);
+    assert_eq!(invalidate(&host, of_actors(&[], None)), (vec![], vec![]), "an empty list is nobody");
+    assert!(is_good(&host, &old) && is_good(&host, &others));
+    let root = Some("root".to_owned());
+    assert_eq!(invalidate(&host, of_actors(&["root"], Some(NOW))), (vec![], vec![(root.clone(), NOW)]));
+    assert!(!is_good(&host, &old) && is_good(&host, &new) && is_good(&host, &others));
+    assert_eq!(invalidate(&host, of_actors(&["root"], Some(NOW - 5))), (vec![], vec![]), "the latest holds");
+    assert!(!is_good(&host, &old));
+    assert_eq!(invalidate(&host, of_actors(&["root", "nobody"], None)).1.len(), 2);
+    assert!(!is_good(&host, &new), "without a time: all that were made until now");
+    assert!(is_good(&host, &at(NOW + 1, "root")), "and none that comes after this second");
+    assert_eq!(invalidate(&host, everyones(None)), (vec![], vec![(None, NOW + 2)]));
+    assert!(!is_good(&host, &others));
+    assert!(is_good(&host, &at(NOW + 2, "guest")));
+    // A token that does not say when it was made may be an old one.
+    let undated = jwt(HS256, json!({ "sub": "guest", "exp": NOW + 60 }).to_string());
+    assert!(!is_good(&host, &undated));
+
+    for refused in ["token_generator_id", "note_contains", "policy", "unused_since", "expired", "valid", "limit"] {
+        let mut filter = TokenFilter::of(Actors::Everyone);
+        match refused {
+            "token_generator_id" => filter.token_generator_id = Some("x".to_owned()),
+            "note_contains" => filter.note_contains = Some("x".to_owned()),
+            "policy" => filter.policy = Some(json!({})),
+            "unused_since" => filter.unused_since = Some(1),
+            "expired" => filter.expired = Some(true),
+            "valid" => filter.valid = Some(true),
+            _ => filter.limit = Some(1),
+        }
+        let request = InvalidateTokens::new(TokenSelector::Filter(filter), "");
+        let error = host.invalidate_tokens_blocking(Some("jwt"), &request).unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Unsupported, "{refused}: more tokens would be meant");
+    }
+}
+
+#[test]
+fn what_cannot_be_revoked() {
+    let place = Place::new("");
+    let host = place.host();
+    let without_id = jwt(HS256, json!({ "sub": "root", "exp": NOW + 60, "iat": NOW }).to_string());
+    let kind = |token: &str| {
+        let request = InvalidateTokens::new(TokenSelector::Token(token.to_owned()), "");
+        host.invalidate_tokens_blocking(Some("jwt"), &request).unwrap_err().kind().clone()
+    };
+    assert_eq!(kind(&without_id), ErrorKind::InvalidArgument);
+    for foreign in ["", "x", "a.b.c", &without_id[..without_id.len() - 2]] {
+        assert!(matches!(kind(foreign), ErrorKind::NotFound(_)), "{foreign}");
+    }
+    // One that has expired can: its id may be used again by whoever made it.
+    let expired = jwt(HS256, json!({ "sub": "root", "exp": NOW - 60, "jti": "x" }).to_string());
+    assert_eq!(invalidate(&host, TokenSelector::Token(expired)).0.len(), 1);
+
+    let off = Place::new("").scratch;
+    let text = fs::read_to_string(off.config()).unwrap().replace("{ poll_ms = 100 }", "{ url = 'none' }");
+    fs::write(off.config(), text).unwrap();
+    let host = Host::from_file(off.config()).unwrap();
+    let request = InvalidateTokens::new(everyones(None), "");
+    let error = host.invalidate_tokens_blocking(Some("jwt"), &request).unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Disabled, "{error}");
+}
+
+#[test]
+fn other_processes_hear_of_it_and_so_does_the_next_start() {
+    let place = Place::new("");
+    let scratch = &place.scratch;
+    let token = |actor: &str| scratch.run(["create", actor, "--json"]).json()["token"].as_str().unwrap().to_owned();
+    let (one, two, three) = (token("root"), token("root"), token("guest"));
+    let mut running = scratch.verifier();
+    let mut status = |token: &str| -> Value { running.ask(token.as_bytes())["status"].clone() };
+    for token in [&one, &two, &three] {
+        assert_eq!(status(token), "accepted");
+    }
+    let run = scratch.feed(["invalidate", "--token", "-", "--reason", "it leaked"], format!("{one}\n").as_bytes());
+    assert!(run.code() == 0 && run.stdout.ends_with(" of root\n"), "{run}");
+    wait_until("the running host hears of it", || (status(&one) == "rejected").then_some(()));
+    assert_eq!(status(&two), "accepted");
+    let run = scratch.run(["invalidate", "--actor", "root", "--actor", "other"]);
+    assert!(run.code() == 0 && run.stdout.starts_with("all tokens of root made before "), "{run}");
+    wait_until("the running host hears of it", || (status(&two) == "rejected").then_some(()));
+    assert_eq!(status(&three), "accepted");
+    let run = scratch.run(["invalidate", "--everyone", "--json"]);
+    assert!(run.code() == 0 && run.json()["cutoffs"][0]["created_before"].is_u64(), "{run}");
+    wait_until("the running host hears of it", || (status(&three) == "rejected").then_some(()));
+    drop(running);
+    for token in [&one, &two, &three] {
+        let run = scratch.run(["verify", token]);
+        assert!(run.code() == 1 && run.stderr.contains("token has been revoked"), "{run}");
+    }
+    for arguments in [
+        &["invalidate"][..],
+        &["invalidate", "--everyone", "--actor", "x"],
+        &["invalidate", "--id", "x", "--created-before", "1"],
+        &["invalidate", "--everyone", "--handler", "none"],
+    ] {
+        assert_eq!(scratch.run(arguments).code(), 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_an_error_at_the_start() {
+    let place = Place::new("");
+    fs::write(place.scratch.join("jwt-revocations.db"), "this is no database, and it is long enough to be one")
+        .unwrap();
+    let run = place.scratch.run(["check"]);
+    assert!(run.code() == 6 && format!("{run}").contains("jwt-revocations.db"), "{run}");
+}
+
+#[test]
+fn a_reload_keeps_what_was_revoked() {
+    let place = Place::new("");
+    let host = place.host();
+    let (token, id) = create(&host, "root");
+    invalidate(&host, TokenSelector::Id(id));
+    let text = fs::read_to_string(place.scratch.config()).unwrap();
+    fs::write(place.scratch.config(), text + "leeway_seconds = 1\n").unwrap();
+    host.reload().unwrap();
+    assert!(host.generation() == 2 && !is_good(&host, &token));
+}
