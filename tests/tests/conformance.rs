@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use token_host_tests::{Plugin, SECRET, Scratch};
+use token_host_tests::{JWT_SECRET, Plugin, SECRET, Scratch};
 
 fn failed(report: &Value) -> Vec<(String, String)> {
     let checks = report["checks"].as_array().unwrap().iter();
@@ -26,6 +26,19 @@ fn the_shipped_plugin_conforms_and_nothing_is_skipped() {
     assert!(checks.len() >= 12 && checks.iter().all(|check| check["outcome"] == json!("passed")), "{report}");
     let people = scratch.run(["conformance", library.to_str().unwrap()]);
     assert!(people.code() == 0 && people.stdout.lines().count() == checks.len(), "{people}");
+}
+
+#[test]
+fn the_jwt_plugin_conforms_and_only_claims_nothing() {
+    let mut scratch = Scratch::new();
+    scratch.plugin("jwt", Plugin::Jwt, &format!("secret = '{JWT_SECRET}'"));
+    let library = scratch.library(Plugin::Jwt);
+    let run = scratch.run(["conformance", library.to_str().unwrap(), "--json"]);
+    assert_eq!(run.code(), 0, "{run}");
+    let report = run.json();
+    let others = report["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] != json!("passed"));
+    let others: Vec<&Value> = others.map(|check| &check["name"]).collect();
+    assert_eq!(others, ["claims"], "it is asked about every token: {report}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod interop;
 mod jwt;
 mod jwt_flask;
 mod jwt_interop;
+mod jwt_key_sets;
 mod jwt_revocation;
 mod jwt_strictness;
 mod logs;

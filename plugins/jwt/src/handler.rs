@@ -13,7 +13,7 @@ use crate::{
     create::{Issuer, Settings},
     header::{Header, SeenHeaders, media_type},
     keys::{KeySet, known::Keys, settings::JwksConfig, source::Source},
-    revocation::{Revocations, RevokedToken},
+    revocation::{NotRevoked, Revocations, RevokedToken},
     verify::{Judged, Rules, Verifier},
 };
 
@@ -146,13 +146,22 @@ impl Jwt {
                 };
                 let mut invalidated = InvalidatedTokens::default();
                 for actor in whom {
-                    if revocations.revoke_before(actor, before, &request.reason).map_err(PluginError::failed)? {
+                    if revocations.revoke_before(actor, before, &request.reason)? {
                         invalidated.cutoffs.push(Cutoff::new(actor.map(str::to_owned), before));
                     }
                 }
                 Ok(invalidated)
             }
             _ => Err(PluginError::unsupported("invalidate_tokens by this selector")),
+        }
+    }
+}
+
+impl From<NotRevoked> for PluginError {
+    fn from(error: NotRevoked) -> Self {
+        match error {
+            NotRevoked::Argument(message) => Self::invalid_argument(message),
+            NotRevoked::Store(message) => Self::failed(message),
         }
     }
 }
@@ -177,7 +186,7 @@ fn revoke(
     expires_at: Option<u64>,
     reason: &str,
 ) -> Result<InvalidatedTokens> {
-    let is_new = revocations.revoke_token(jti, actor, expires_at, reason).map_err(PluginError::failed)?;
+    let is_new = revocations.revoke_token(jti, actor, expires_at, reason)?;
     Ok(match is_new {
         true => InvalidatedTokens::new([(jti, actor.unwrap_or_default())]),
         false => InvalidatedTokens::default(),

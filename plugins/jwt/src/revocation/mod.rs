@@ -7,6 +7,7 @@
 //! What is in memory stays there whatever becomes of the store, until it has expired.
 
 mod config;
+mod file;
 mod memory;
 mod sqlite;
 mod store;
@@ -25,6 +26,15 @@ use self::{
     watch::{SLACK_SECONDS, Watch},
 };
 pub(crate) use self::{config::RevocationConfig, store::RevokedToken};
+
+/// Why something could not be revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotRevoked {
+    /// What was asked for makes no sense.
+    Argument(String),
+    /// It could not be kept.
+    Store(String),
+}
 
 /// The revocations of a handler. Times are Unix seconds, and errors say which file is concerned.
 pub(crate) struct Revocations {
@@ -83,9 +93,9 @@ impl Revocations {
         actor_id: Option<&str>,
         expires_at: Option<u64>,
         reason: &str,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, NotRevoked> {
         if jti.is_empty() {
-            return Err("`jti`: it is empty, expected the id of a token".to_owned());
+            return Err(NotRevoked::Argument("`jti`: it is empty, expected the id of a token".to_owned()));
         }
         check_length("jti", jti)?;
         check_length("actor", actor_id.unwrap_or_default())?;
@@ -98,7 +108,7 @@ impl Revocations {
             revoked_at: (self.shared.now)(),
             reason: reason.to_owned(),
         };
-        let fresh = self.shared.store.revoke_token(&token)?;
+        let fresh = self.shared.store.revoke_token(&token).map_err(NotRevoked::Store)?;
         self.shared.memory.tokens.insert(jti, expires_at);
         Ok(fresh)
     }
@@ -110,18 +120,18 @@ impl Revocations {
     ///
     /// When a text is too long, the time is 0 or more than a day ahead, or the store cannot be written. Nothing is
     /// revoked then.
-    pub(crate) fn revoke_before(&self, actor_id: Option<&str>, before: u64, reason: &str) -> Result<bool, String> {
+    pub(crate) fn revoke_before(&self, actor_id: Option<&str>, before: u64, reason: &str) -> Result<bool, NotRevoked> {
         check_length("actor", actor_id.unwrap_or_default())?;
         check_length("reason", reason)?;
         let now = (self.shared.now)();
         if before == 0 || before > now.saturating_add(MAX_AHEAD_SECONDS) {
-            return Err(format!(
+            return Err(NotRevoked::Argument(format!(
                 "`before`: {before}, expected Unix seconds, at most a day ahead: it cannot be taken back"
-            ));
+            )));
         }
         let actor = actor_id.map(str::to_owned);
         let cutoff = store::Cutoff { actor_id: actor, before, set_at: now, reason: reason.to_owned() };
-        let later = self.shared.store.revoke_before(&cutoff)?;
+        let later = self.shared.store.revoke_before(&cutoff).map_err(NotRevoked::Store)?;
         self.shared.memory.cutoffs.raise(actor_id, before);
         Ok(later)
     }
@@ -178,10 +188,10 @@ impl Shared {
     }
 }
 
-fn check_length(what: &str, text: &str) -> Result<(), String> {
+fn check_length(what: &str, text: &str) -> Result<(), NotRevoked> {
     match text.len() {
         ..=MAX_TEXT_BYTES => Ok(()),
-        bytes => Err(format!("`{what}`: {bytes} bytes long, expected at most {MAX_TEXT_BYTES}")),
+        bytes => Err(NotRevoked::Argument(format!("`{what}`: {bytes} bytes long, expected at most {MAX_TEXT_BYTES}"))),
     }
 }
 

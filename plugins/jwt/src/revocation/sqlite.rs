@@ -3,8 +3,6 @@
 //! Nothing is created before the first revocation. A file that cannot be read is an error, never an empty list.
 
 use std::{
-    fs::{self, OpenOptions},
-    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
@@ -15,7 +13,10 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params,
 };
 
-use super::store::{Cutoff, Revocation, RevokedToken, Store};
+use super::{
+    file::{FileId, create_private},
+    store::{Cutoff, Revocation, RevokedToken, Store},
+};
 
 /// A file of revocations. Any number of processes may have it open.
 pub(super) struct Sqlite {
@@ -261,50 +262,6 @@ impl Following {
         }
         self.data_version = Some(version);
         Ok(())
-    }
-}
-
-/// What tells one file from another that took its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId {
-    #[cfg(unix)]
-    device_and_inode: (u64, u64),
-    #[cfg(not(unix))]
-    created: Option<std::time::SystemTime>,
-}
-
-impl FileId {
-    /// None: there is no file.
-    fn of(path: &Path) -> io::Result<Option<Self>> {
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if !metadata.is_file() {
-            return Err(io::Error::other("it is not a file"));
-        }
-        Ok(Some(Self {
-            #[cfg(unix)]
-            device_and_inode: {
-                use std::os::unix::fs::MetadataExt;
-                (metadata.dev(), metadata.ino())
-            },
-            #[cfg(not(unix))]
-            created: metadata.created().ok(),
-        }))
-    }
-}
-
-/// Creates a file that is its owner's alone, unless there is one. SQLite gives the files next to it the same rights.
-fn create_private(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
     }
 }
 
