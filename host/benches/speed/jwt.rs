@@ -18,12 +18,13 @@ use base64::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
-use token_host::{CreateToken, Error, ErrorKind, Host};
+use token_host::{CreateToken, Error, ErrorKind, Host, InvalidateTokens, TokenSelector};
 
 use crate::{
     floor::now,
     jwt_floor::{Buffer, JwtFloor},
     libraries::host_of,
+    machine,
     sampler::{Effort, Variant, interleave},
     table::{self, Target},
 };
@@ -46,6 +47,7 @@ struct Claims {
 pub(crate) fn measure(effort: Effort) {
     hmac(effort);
     key_pairs(effort);
+    revoked(effort);
 }
 
 fn claims() -> Claims {
@@ -148,6 +150,51 @@ fn with_another_signature(token: &str) -> String {
 
 fn is_rejected<T>(verified: &Result<T, Error>) -> bool {
     verified.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::TokenInvalid(_)))
+}
+
+/// Many revoked tokens, against none.
+fn revoked(effort: Effort) {
+    let count = effort.choose(1_000_000, 1_000);
+    let folder = tempfile::tempdir().unwrap();
+    let of_file = |name: &str| {
+        let url = format!("sqlite:{}", folder.path().join(name).display());
+        host_of("token_jwt", &format!("secret = '{SECRET}'\nrevocation = {{ url = '{url}' }}"))
+    };
+    // One by one, as they come, they are safe on a disk each; here the file is filled behind the handler's back.
+    let one = InvalidateTokens::new(TokenSelector::Id("the first".to_owned()), "");
+    of_file("many.db").invalidate_tokens_blocking(None, &one).unwrap();
+    let mut file = rusqlite::Connection::open(folder.path().join("many.db")).unwrap();
+    let rows = file.transaction().unwrap();
+    let insert = "INSERT INTO revoked_tokens (jti, expires_at, revoked_at, reason) VALUES (?1, ?2, ?2, '')";
+    let mut insertion = rows.prepare(insert).unwrap();
+    let expires = i64::try_from(now()).unwrap() + 86_400;
+    for number in 1..count {
+        insertion.execute((format!("{number:022}"), expires)).unwrap();
+    }
+    drop(insertion);
+    rows.commit().unwrap();
+    let none = of_file("none.db");
+    let before = machine::resident_bytes();
+    let many = of_file("many.db");
+    let each = (machine::resident_bytes() - before) / f64::from(count);
+    let token = none.create_token_blocking(&CreateToken::new("root").expires_after(86_400)).unwrap().token;
+    assert!(many.verify_token_blocking(&token).unwrap().is_some(), "the benches' token is good");
+    // A token for each call, so that none is found in the cache for having just been asked about.
+    let tokens: Vec<String> = (0..effort.choose(20_000, 10))
+        .map(|_| many.create_token_blocking(&CreateToken::new("root").expires_after(86_400)).unwrap().token)
+        .collect();
+    let (mut next_none, mut next_many) = (tokens.iter().cycle(), tokens.iter().cycle());
+    let variants = vec![
+        Variant::new("verify, none revoked", || black_box(none.verify_token_blocking(next_none.next().unwrap()))),
+        Variant::new(format!("verify, {count} revoked"), || {
+            black_box(many.verify_token_blocking(next_many.next().unwrap()))
+        }),
+    ];
+    let series = interleave(effort, variants);
+    table::section("jwt with revoked tokens; another token each time");
+    table::line(&series[0], Target::None);
+    table::compared(&series[1], &[("none revoked", &series[0], Target::Ratio(1.15))]);
+    table::note(&format!("memory that the process has more after loading them: {each:.1} bytes each (at most 40)"));
 }
 
 /// Key pairs, against the library underneath, with a key that it has parsed already.

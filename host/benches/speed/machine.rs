@@ -35,6 +35,14 @@ pub(crate) fn raise_file_limit() {
 #[cfg(not(unix))]
 pub(crate) fn raise_file_limit() {}
 
+/// The memory that the process has, in bytes; 0 where the system does not tell so.
+pub(crate) fn resident_bytes() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    kilobytes.unwrap_or(0.0) * 1024.0
+}
+
 fn processor() -> String {
     let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {

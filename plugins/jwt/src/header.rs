@@ -183,14 +183,19 @@ const SEEN_HEADERS: usize = 8;
 const MAX_SEEN_BYTES: usize = 512;
 
 impl SeenHeaders {
-    pub(crate) fn find(&self, part: &str) -> Option<&Header> {
-        let filled = self.0.iter().map_while(OnceLock::get);
-        filled.into_iter().find(|(seen, _)| **seen == *part).map(|(_, header)| header)
+    /// Splits a token behind its header, if that has been seen: the header, as it is spelled, and the rest behind the
+    /// full stop.
+    pub(crate) fn split<'s, 't>(&'s self, token: &'t str) -> Option<(&'s Header, &'t str, &'t str)> {
+        self.0.iter().map_while(OnceLock::get).find_map(|(seen, header)| {
+            let rest = token.strip_prefix(&**seen)?.strip_prefix('.')?;
+            Some((header, &token[..seen.len()], rest))
+        })
     }
 
-    /// Remembers a header that one of our keys has signed.
+    /// Remembers a header that one of our keys has signed, unless it is there already.
     pub(crate) fn remember(&self, part: &str, header: &Header) {
-        if part.len() > MAX_SEEN_BYTES || header.fault.is_some() {
+        let mut filled = self.0.iter().map_while(OnceLock::get);
+        if part.len() > MAX_SEEN_BYTES || header.fault.is_some() || filled.any(|(seen, _)| **seen == *part) {
             return;
         }
         for slot in &self.0 {

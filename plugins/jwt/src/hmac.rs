@@ -6,8 +6,8 @@
 use std::fmt;
 use std::ops::Deref;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::algorithm::Algorithm;
@@ -41,7 +41,7 @@ impl HmacKey {
 
     /// Whether this key made this signature of this message. How long it takes tells the lengths, and nothing else.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.sign(message).ct_eq(signature).into()
+        verify_slices_are_equal(&self.sign(message), signature).is_ok()
     }
 }
 

@@ -73,10 +73,10 @@ type Checked<T> = Result<T, Reason>;
 impl Verifier {
     /// Judges a token at a time, in Unix seconds, with the keys that are at hand.
     pub(crate) fn judge(&self, now: u64, token: &str) -> Judged {
-        let Some((part, rest)) = compact::split_header(token) else { return Judged::Verdict(Verdict::NotRecognized) };
-        if let Some(header) = self.seen.find(part) {
+        if let Some((header, part, rest)) = self.seen.split(token) {
             return self.judge_signed(now, token, header, part, rest);
         }
+        let Some((part, rest)) = compact::split_header(token) else { return Judged::Verdict(Verdict::NotRecognized) };
         match Header::read(part) {
             Some(header) => self.judge_signed(now, token, &header, part, rest),
             None => Judged::Verdict(Verdict::NotRecognized),
@@ -164,9 +164,7 @@ impl Verifier {
         if !is_good {
             return Err(Reason::bad_signature());
         }
-        if self.seen.find(part).is_none() {
-            self.seen.remember(part, header);
-        }
+        self.seen.remember(part, header);
         compact::decode_text(payload).map_err(|why| match why {
             compact::SPELLING => Reason::malformed("payload is not base64url in its one spelling"),
             _ => Reason::malformed("payload is not UTF-8"),
