@@ -26,12 +26,22 @@ fn main() {
     let effort = Effort::asked_for(std::env::args());
     machine::raise_file_limit();
     machine::print(effort);
-    boundary::measure(effort);
-    jwt::measure(effort);
-    scaling::measure(effort);
-    threads::measure(effort);
-    loading::measure(effort);
-    reloading::measure(effort);
-    latency::measure(effort);
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (name, measure) in SECTIONS {
+        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
+            measure(effort);
+        }
+    }
     table::print_verdict();
 }
+
+/// What is measured; a few alone by name, as in `cargo bench -p token-host -- jwt`.
+const SECTIONS: [(&str, fn(Effort)); 7] = [
+    ("boundary", boundary::measure),
+    ("jwt", jwt::measure),
+    ("scaling", scaling::measure),
+    ("threads", threads::measure),
+    ("loading", loading::measure),
+    ("reloading", reloading::measure),
+    ("latency", latency::measure),
+];
