@@ -1,6 +1,6 @@
 //! What the fuzz targets in `tests/fuzz` and the test suite do with bytes of unknown origin.
 //!
-//! Each of [`config`], [`library`] and [`signed`] panics when the code under test does, and when its answer cannot be
+//! Each of [`config`], [`library`], [`signed`] and [`jwt`] panics when the code under test does, and when its answer cannot be
 //! right; the functions beside them give bytes to begin with.
 
 use std::{fmt::Display, fs, path::Path, process::Command};
@@ -16,6 +16,7 @@ use token_host::{
 };
 use zlib_rs::{InflateConfig, ReturnCode, decompress_slice};
 
+pub use crate::fuzz_jwt::{jwt, jwts};
 use crate::{Plugin, SECRET, compressed, forge, forge_encoded, plain, repository, stripped};
 
 /// The time at which tokens are judged, in Unix seconds.

@@ -25,6 +25,7 @@ mod dialog;
 mod flask;
 mod forge;
 pub mod fuzz;
+mod fuzz_jwt;
 mod install;
 mod journal;
 mod jwt;

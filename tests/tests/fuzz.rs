@@ -9,7 +9,7 @@ use token_host::{
     admit::inspect_bytes,
     config::{Config, MakeSecrets, Origin},
 };
-use token_host_tests::{Scratch, fuzz};
+use token_host_tests::{JWT_SECRET, Plugin, Scratch, fuzz};
 
 #[test]
 fn configurations() {
@@ -39,6 +39,24 @@ fn signed_tokens() {
     };
     for bytes in mutants(fuzz::tokens(), 100_000) {
         fuzz::signed(judge, &bytes);
+    }
+    assert!(accepted.get() > 100, "what stayed good is still accepted: {} times", accepted.get());
+}
+
+#[test]
+fn json_web_tokens() {
+    let mut scratch = Scratch::new();
+    let settings = format!("secret = '{JWT_SECRET}'\nkind = 'any'\nrevocation = {{ url = 'none' }}");
+    scratch.host("max_token_bytes = 1048576").plugin("jwt", Plugin::Jwt, &settings);
+    let host = Host::builder().config_file(scratch.config()).clock(Stopped).build().unwrap();
+    let accepted = Cell::new(0);
+    let judge = |token: &str| {
+        let verdict = host.verify_blocking(token, &RequestContext::default()).verdict.unwrap();
+        accepted.set(accepted.get() + u32::from(matches!(verdict, Verdict::Accepted(_))));
+        verdict
+    };
+    for bytes in mutants(fuzz::jwts(), 100_000) {
+        fuzz::jwt(judge, &bytes);
     }
     assert!(accepted.get() > 100, "what stayed good is still accepted: {} times", accepted.get());
 }
