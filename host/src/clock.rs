@@ -17,9 +17,11 @@ impl Clock for SystemClock {
     #[cfg(target_os = "linux")]
     fn now(&self) -> u64 {
         use rustix::time::{ClockId, clock_gettime};
-        const CLOSE_TO_THE_END: i64 = 950_000_000;
+        use std::time::Duration;
+        const CLOSE_TO_THE_END: Duration = Duration::from_millis(950);
         let mut now = clock_gettime(ClockId::RealtimeCoarse);
-        if i64::from(now.tv_nsec) >= CLOSE_TO_THE_END {
+        // Of another type on every platform, and from 0 to 999,999,999 on all.
+        if now.tv_nsec as u128 >= CLOSE_TO_THE_END.as_nanos() {
             now = clock_gettime(ClockId::Realtime);
         }
         u64::try_from(now.tv_sec).unwrap_or(0)

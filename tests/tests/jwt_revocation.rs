@@ -44,7 +44,10 @@ fn is_good(host: &Host, token: &str) -> bool {
     }
 }
 
-fn invalidate(host: &Host, tokens: TokenSelector) -> (Vec<(String, String)>, Vec<(Option<String>, u64)>) {
+/// Ids with their actors, and actors with times.
+type Invalidated = (Vec<(String, String)>, Vec<(Option<String>, u64)>);
+
+fn invalidate(host: &Host, tokens: TokenSelector) -> Invalidated {
     let done = host.invalidate_tokens_blocking(Some("jwt"), &InvalidateTokens::new(tokens, "it leaked")).unwrap();
     let tokens = done.tokens.into_iter().map(|token| (token.id, token.actor_id)).collect();
     (tokens, done.cutoffs.into_iter().map(|cutoff| (cutoff.actor_id, cutoff.created_before)).collect())

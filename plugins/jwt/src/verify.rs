@@ -91,7 +91,7 @@ impl Verifier {
         let Recognized::As(algorithm) = self.recognize(&header, set.as_deref()) else { return None };
         let payload = self.signed_payload(token, &header, algorithm, part, rest, set.as_deref()).ok()?;
         let claims = Claims::read(&payload, self.rules.id_claim.as_deref()).ok()?;
-        let restrictions = claims.restrictions.map(|restrictions| serde_json::from_str(restrictions));
+        let restrictions = claims.restrictions.map(serde_json::from_str);
         Some(Signed {
             id: claims.id(self.rules.id_claim.as_deref())?.to_owned(),
             jti: claims.jti.map(Cow::into_owned),

@@ -13,10 +13,6 @@ fn skipped(report: &Report) -> Vec<&str> {
     checks.map(|check| check.name.as_str()).collect()
 }
 
-fn key(file: &str) -> String {
-    std::fs::read_to_string(format!("{}/../../tests/data/jwt/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-}
-
 #[test]
 fn it_conforms_with_secrets() {
     for settings in [
@@ -37,7 +33,9 @@ fn it_conforms_with_secrets() {
 #[test]
 fn it_conforms_with_key_pairs() {
     for (file, algorithm) in [("p256", "ES256"), ("ed25519", "EdDSA"), ("rsa", "PS256")] {
-        let keys = serde_json::json!({ "keys": [{ "algorithm": algorithm, "key": key(&format!("{file}.pem")) }] });
+        let key = format!("{}/../../tests/data/jwt/{file}.pem", env!("CARGO_MANIFEST_DIR"));
+        let key = std::fs::read_to_string(key).unwrap();
+        let keys = serde_json::json!({ "keys": [{ "algorithm": algorithm, "key": key }] });
         let report = assert_conforms(&keys.to_string(), register);
         assert!(skipped(&report).is_empty(), "{algorithm}: {report}");
     }
