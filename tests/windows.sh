@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds host, signed and hostile for Windows, and runs them under Wine: `.dll` plugins without Windows.
+# Builds host, signed, jwt and hostile for Windows, and runs them under Wine: `.dll` plugins without Windows.
 #
-# Too slow for every CI run (about a minute for Rust's std alone), so it is run by hand:
+# Too slow for every CI run (five minutes on two cores, one for Rust's std alone), so it is run by hand:
 #
 #     tests/windows.sh
 #
@@ -47,9 +47,10 @@ build() {
   local rustc cargo
   rustc=$(file_of rustc-web rustc)
   cargo=$(file_of cargo-web cargo)
-  # What rustup has set would lead back to its own compiler.
+  # What rustup has set would lead back to its own compiler. jwt's C wants nothing but mingw: the assembly of aws-lc
+  # comes with its crate as objects, which a feature of rustls asks for; where there is `nasm`, that is used instead.
   env -u RUSTUP_TOOLCHAIN -u RUSTFLAGS RUSTC="$rustc" RUSTC_BOOTSTRAP=1 "$cargo" build --locked --release \
-    -Zbuild-std=std,panic_unwind --target "$target" -p token-host -p token-signed -p token-hostile
+    -Zbuild-std=std,panic_unwind --target "$target" -p token-host -p token-signed -p token-jwt -p token-hostile
 }
 
 # Rust's std imports `ProcessPrng` of bcryptprimitives.dll, which Wine 8 does not have.
@@ -65,12 +66,19 @@ C
 }
 
 run_in_wine() {
-  local folder token
+  local folder
   folder=$(mktemp -d)
   trap "rm -rf '$folder'" EXIT
-  export WINEPREFIX=$folder/wine WINEDEBUG=-all TOKEN_HOST_CONFIG=plugins.toml
-  cp "$built/token_signed.dll" "$built/token_hostile.dll" "$folder"
+  export WINEPREFIX=$folder/wine WINEDEBUG=-all
+  cp "$built/token_signed.dll" "$built/token_jwt.dll" "$built/token_hostile.dll" tests/data/jwt/*.pem "$folder"
   cd "$folder"
+  run_signed_and_hostile
+  run_jwt
+}
+
+run_signed_and_hostile() {
+  local token
+  export TOKEN_HOST_CONFIG=plugins.toml
   cat > plugins.toml <<'TOML'
 [[plugin]]
 name = "signed"
@@ -105,6 +113,76 @@ TOML
   head -c 100000 token_signed.dll > cut.dll
   expect "an ELF library" "$(refused "$(find /lib /usr/lib -name 'libc.so.6' | head -n 1)")" '*another platform*'
   expect "a cut library" "$(refused ./cut.dll)" '*cut short*'
+}
+
+run_jwt() {
+  local handler token other
+  export TOKEN_HOST_CONFIG=jwt.toml
+  cat > jwt.toml <<'TOML'
+[[plugin]]
+name = "hs256"
+file = "./token_jwt.dll"
+[plugin.config]
+name = "hs256"
+secret = { file = "hs256.secret", generate = true }
+revocation = { poll_ms = 100 }
+
+[[plugin]]
+name = "es256"
+file = "./token_jwt.dll"
+[plugin.config]
+name = "es256"
+keys = [{ kid = "es256", key = { file = "p256.pem" } }]
+revocation = { poll_ms = 100 }
+
+[[plugin]]
+name = "rs256"
+file = "./token_jwt.dll"
+[plugin.config]
+name = "rs256"
+keys = [{ kid = "rs256", key = { file = "rsa.pem" }, algorithm = "RS256" }]
+revocation = { poll_ms = 100 }
+TOML
+  host check
+
+  for handler in hs256 es256 rs256; do
+    token=$(host create root --handler "$handler" -a view-instance | tr -d '\r')
+    other=$(host create guest --handler "$handler" | tr -d '\r')
+    expect "$handler: its actor" "$(host verify "$token")" '*"id":"root"*"_r":{"a":\["vi"\]}*'
+    expect "$handler: a foreign signature" "$(host verify "${token%.*}.${other##*.}" 2>&1)" '*signature is invalid*'
+
+    # What one process revokes, the next knows at once, and one that runs since before soon.
+    start_verifier
+    answered "$token" accepted
+    host invalidate --handler "$handler" --token "$token" --reason leaked
+    expect "$handler: a revoked token" "$(host verify "$token" 2>&1)" '*has been revoked*'
+    answered "$token" rejected
+    answered "$other" accepted
+    stop_verifier
+  done
+}
+
+# A host that verifies one token a line until it is stopped.
+start_verifier() {
+  coproc VERIFIER { host verify -; }
+}
+
+stop_verifier() {
+  local input=${VERIFIER[1]} process=$VERIFIER_PID
+  exec {input}>&-
+  wait "$process"
+}
+
+# answered TOKEN STATUS: that the verifier says so, within ten seconds.
+answered() {
+  local answer=''
+  for _ in {1..100}; do
+    echo "$1" >&"${VERIFIER[1]}"
+    read -r -t 30 answer <&"${VERIFIER[0]}" || break
+    [[ $answer != *'"status":"'"$2"'"'* ]] || break
+    sleep 0.1
+  done
+  expect "the running verifier: $2" "$answer" '*"status":"'"$2"'"*'
 }
 
 host() {

@@ -55,7 +55,7 @@ impl Told {
     fn by<T>(answer: &Result<T>) -> Self {
         match answer.as_ref().map_err(PluginError::kind) {
             Err(PluginErrorKind::Failed | PluginErrorKind::DeadlineExceeded) => Self::Ill,
-            Err(PluginErrorKind::Panicked) => Self::Nothing,
+            Err(PluginErrorKind::Panicked | PluginErrorKind::Overloaded) => Self::Nothing,
             _ => Self::Well,
         }
     }

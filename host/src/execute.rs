@@ -8,7 +8,11 @@ use std::{
     fmt,
     future::Future,
     io,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -24,6 +28,8 @@ use tokio::{
 pub(crate) enum Stopped {
     /// It took too long.
     Deadline,
+    /// It was not begun in time, while those before it were answered.
+    Crowded,
     /// No thread could be started, or the task was lost.
     Failed(String),
 }
@@ -32,6 +38,7 @@ impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deadline => f.write_str("no answer within the deadline"),
+            Self::Crowded => f.write_str("not begun within the deadline: too many calls were before it"),
             Self::Failed(why) => f.write_str(why),
         }
     }
@@ -69,12 +76,15 @@ pub(crate) struct Lane {
     permits: Arc<Semaphore>,
     max_blocking_calls: usize,
     service: Arc<Service>,
+    /// How many futures have been answered.
+    answered: Arc<AtomicU64>,
 }
 
 impl Lane {
     pub(crate) fn new(max_blocking_calls: usize, service: &Arc<Service>) -> Self {
         let permits = Arc::new(Semaphore::new(max_blocking_calls));
-        Self { threads: Lazy::default(), permits, max_blocking_calls, service: Arc::clone(service) }
+        let service = Arc::clone(service);
+        Self { threads: Lazy::default(), permits, max_blocking_calls, service, answered: Arc::default() }
     }
 
     /// Runs a call that may block. After the deadline it goes on unobserved, and keeps its permit.
@@ -103,8 +113,24 @@ impl Lane {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let task = AbortOnDrop(self.handle()?.spawn(future));
-        self.within(deadline, finish(task)).await
+        let begun = Arc::new(AtomicBool::new(false));
+        let answered_before = self.answered.load(Ordering::Relaxed);
+        let task = AbortOnDrop(self.handle()?.spawn({
+            let (begun, answered) = (Arc::clone(&begun), Arc::clone(&self.answered));
+            async move {
+                begun.store(true, Ordering::Relaxed);
+                let output = future.await;
+                answered.fetch_add(1, Ordering::Relaxed);
+                output
+            }
+        }));
+        let output = self.within(deadline, finish(task)).await;
+        // A plugin that works on others is well, however many there are; one that works on none is stuck.
+        let is_at_work = self.answered.load(Ordering::Relaxed) != answered_before;
+        match output {
+            Err(Stopped::Deadline) if is_at_work && !begun.load(Ordering::Relaxed) => Err(Stopped::Crowded),
+            output => output,
+        }
     }
 
     async fn within<T>(
@@ -122,14 +148,18 @@ impl Lane {
 
     fn handle(&self) -> Result<&Handle, Stopped> {
         self.threads.handle(|| {
+            // Futures may compute as well: a signature takes as long as a hundred calls of another kind.
             Builder::new_multi_thread()
-                .worker_threads(1)
+                .worker_threads(available_parallelism().map_or(1, usize::from).min(MAX_WORKERS))
                 .max_blocking_threads(self.max_blocking_calls)
                 .thread_name("token-plugin")
                 .build()
         })
     }
 }
+
+/// Threads that poll one plugin's futures: more cores than these are for the other plugins.
+const MAX_WORKERS: usize = 4;
 
 struct AbortOnDrop<T>(JoinHandle<T>);
 

@@ -261,6 +261,7 @@ pub(crate) fn stopped(deadline: Duration) -> impl Fn(Stopped) -> PluginError {
             PluginErrorKind::DeadlineExceeded,
             format!("no answer within its deadline of {} ms", deadline.as_millis()),
         ),
+        Stopped::Crowded => PluginError::new(PluginErrorKind::Overloaded, Stopped::Crowded.to_string()),
         Stopped::Failed(why) => PluginError::failed(why),
     }
 }

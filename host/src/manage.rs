@@ -110,7 +110,7 @@ impl Host {
         let registry = self.0.registry.load_full();
         let request = serde_json::to_string(request)
             .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
-        let mut unsupported = None;
+        let (mut missing, mut unsupported) = (None, None);
         for handler in registry.chosen(handler)? {
             match handler.manage(operation, request.clone(), "").answer().await {
                 Ok(answer) => {
@@ -122,13 +122,19 @@ impl Host {
                 }
                 Err(error) => {
                     let error = handler.error(operation, error);
-                    if *error.kind() != ErrorKind::Unsupported {
-                        return Err(error);
+                    match error.kind() {
+                        ErrorKind::Unsupported => {
+                            unsupported.get_or_insert(error);
+                        }
+                        // The next one may know it.
+                        ErrorKind::NotFound(_) => {
+                            missing.get_or_insert(error);
+                        }
+                        _ => return Err(error),
                     }
-                    unsupported.get_or_insert(error);
                 }
             }
         }
-        Err(unsupported.unwrap_or_else(Error::no_handlers))
+        Err(missing.or(unsupported).unwrap_or_else(Error::no_handlers))
     }
 }

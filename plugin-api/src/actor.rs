@@ -181,8 +181,9 @@ impl ClaimSet {
         map.as_ref().map_err(|unreadable| *unreadable)
     }
 
+    /// To what cannot be read nothing is added: it goes on to be an error.
     fn insert(&mut self, name: String, value: Value) {
-        let mut map = self.map().cloned().unwrap_or_default();
+        let Ok(mut map) = self.map().cloned() else { return };
         map.insert(name, value);
         *self = Self { text: None, map: OnceLock::from(Ok(map)) };
     }

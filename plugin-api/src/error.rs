@@ -34,6 +34,8 @@ pub enum PluginErrorKind {
     Panicked,
     /// The call took longer than its deadline. Set by the host.
     DeadlineExceeded,
+    /// The call was not begun within its deadline: others came before it, and were answered. Set by the host.
+    Overloaded,
     /// The caller went away before the call was done: what a wrapper's teardown is told then. Set by the host.
     Cancelled,
 }

@@ -211,6 +211,13 @@ fn requests_for_more_claims_and_headers() {
             CreateToken::new("root").with_details(details(|details| details.headers = object(json!({ name: "x" }))));
         assert_eq!(invalid_argument(&host, &request), format!("the header `{name}` must not be asked for"));
     }
+    let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    for (claims, headers) in [(json!({ "x": deep }), json!({})), (json!({}), json!({ "x": deep }))] {
+        let request = CreateToken::new("root").with_details(details(|details| {
+            (details.claims, details.headers) = (object(claims), object(headers));
+        }));
+        assert!(invalid_argument(&host, &request).contains("nested too deeply"), "what is made is accepted");
+    }
     for actor in ["", "\0", "ro\0ot"] {
         invalid_argument(&host, &CreateToken::new(actor));
     }
@@ -234,6 +241,12 @@ fn access_tokens_of_rfc_9068() {
     assert!(invalid_argument(&host, &asked(json!({}))).contains("client_id"));
     let (bare, _bare) = with_secret("");
     assert!(invalid_argument(&bare, &asked(json!({ "client_id": "app" }))).contains("issuer and an audience"));
+
+    // The client may be the actor.
+    let client = "id_claim = 'client_id'\nsubject = 'app'\ntyp = 'at+jwt'\nissuer = 'i'\naudience = 'a'";
+    let (host, _scratch) = with_secret(client);
+    let of_client = host.create_token_blocking(&CreateToken::new("app")).unwrap().token;
+    assert_eq!(host.verify_token_blocking(&of_client).unwrap().unwrap().id(), "app");
 
     // Where they are configured, nothing else is made or accepted.
     let (host, _scratch) = with_secret("typ = 'at+jwt'\nissuer = 'https://issuer.example'\naudience = 'api'");

@@ -12,8 +12,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use token_host::{CreateToken, ErrorKind, Host};
-use token_host_tests::{Plugin, Scratch, SetClock, repository};
+use token_host::{CreateToken, ErrorKind, Host, InvalidateTokens, TokenSelector};
+use token_host_tests::{JWT_SECRET, Plugin, Scratch, SetClock, repository};
 
 const NOW: u64 = 1_700_000_000;
 
@@ -152,6 +152,70 @@ fn without_any_set_it_cannot_tell() {
     issuer.serves(Some(&["ec"]));
     verifier.clock.set(NOW + 20);
     assert!(verifier.accepts(&ec), "and back");
+}
+
+#[test]
+fn keys_that_cannot_be_had_switch_nothing_off() {
+    let issuer = Issuer::start();
+    let mut scratch = Scratch::new();
+    let jwks =
+        format!("secret = '{JWT_SECRET}'\njwks = {{ url = '{}', timeout_ms = 60000, wait_ms = 60000 }}", issuer.url);
+    scratch.plugin_with("jwt", Plugin::Jwt, "deadline_ms = 100000", &jwks);
+    let host = Host::from_file(scratch.config()).unwrap();
+    let good = host.create_token_blocking(&CreateToken::new("root")).unwrap().token;
+    for _ in 0..30 {
+        // What anybody can send: {"alg":"RS256"}.
+        let error = host.verify_token_blocking("eyJhbGciOiJSUzI1NiJ9.e30.AA").unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Plugin, "{error}");
+    }
+    assert!(host.verify_token_blocking(&good).unwrap().is_some(), "our own secret is as good as before");
+}
+
+#[test]
+fn the_first_thing_that_a_process_does_may_be_a_revocation() {
+    let ec = token("ec", "p256.pem");
+    let issuer = Issuer::start();
+    let verifier = Verifier::new(&issuer);
+    let request = InvalidateTokens::new(TokenSelector::Token(ec.clone()), "");
+    let error = verifier.host.invalidate_tokens_blocking(None, &request).unwrap_err();
+    assert!(!matches!(error.kind(), ErrorKind::NotFound(_)), "without a set it cannot tell: {error}");
+    issuer.serves(Some(&["ec"]));
+    verifier.clock.set(NOW + 20);
+    let invalidated = verifier.host.invalidate_tokens_blocking(None, &request).unwrap();
+    assert_eq!(invalidated.tokens[0].actor_id, "root");
+    let error = verifier.host.verify_token_blocking(&ec).unwrap_err();
+    assert!(error.to_string().contains("revoked"), "{error}");
+}
+
+#[test]
+fn a_token_that_names_no_key_is_tried_with_a_few() {
+    let of = |file: &str| {
+        let mut scratch = Scratch::new();
+        scratch.plugin("jwt", Plugin::Jwt, &format!("keys = [{{ key = {{ file = '{}' }} }}]", data(file)));
+        let host = Host::builder().config_file(scratch.config()).clock(SetClock::at(NOW)).build().unwrap();
+        host.create_token_blocking(&CreateToken::new("root")).unwrap().token
+    };
+    let (ec, forged) = (of("p256.pem"), of("p256.pem").rsplit_once('.').unwrap().0.to_owned() + "." + &"A".repeat(86));
+    let set: Value = serde_json::from_str(&fs::read_to_string(data("jwks.json")).unwrap()).unwrap();
+    for (others, outcome) in [(0, true), (3, true), (4, false), (20, false)] {
+        // Each with a name of its own; which of them it is nobody says.
+        let mut keys = vec![set["keys"][0].clone()];
+        for number in 0..others {
+            let mut other = set["keys"][0].clone();
+            other["kid"] = json!(format!("other-{number}"));
+            // Another point of the curve: RFC 7515's, appendix A.3.
+            other["x"] = json!("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU");
+            other["y"] = json!("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0");
+            keys.insert(0, other);
+        }
+        let mut scratch = Scratch::new();
+        scratch.file("keys.json", json!({ "keys": keys }).to_string());
+        scratch.plugin("jwt", Plugin::Jwt, "jwks = { path = 'keys.json' }");
+        let host = Host::builder().config_file(scratch.config()).clock(SetClock::at(NOW)).build().unwrap();
+        assert_eq!(matches!(host.verify_token_blocking(&ec), Ok(Some(_))), outcome, "{others} others");
+        let error = host.verify_token_blocking(&forged).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TokenInvalid(_)), "ours, and bad: {error}");
+    }
 }
 
 #[test]

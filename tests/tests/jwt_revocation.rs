@@ -151,6 +151,56 @@ fn all_of_an_actor_or_of_everyone_from_before_a_time() {
 }
 
 #[test]
+fn whose_clock_is_ahead_is_meant_as_well() {
+    let place = Place::new("leeway_seconds = 60");
+    let host = place.host();
+    let claims = json!({ "sub": "root", "exp": NOW + 600, "iat": NOW + 60, "jti": "x" });
+    let ahead = jwt(HS256, claims.to_string());
+    assert!(is_good(&host, &ahead));
+    assert_eq!(invalidate(&host, everyones(None)).1, [(None, NOW + 61)]);
+    assert!(!is_good(&host, &ahead));
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_nobodys_failure() {
+    let place = Place::new("");
+    let host = place.host();
+    let good = create(&host, "root").0;
+    for _ in 0..20 {
+        for tokens in
+            [everyones(Some(0)), everyones(Some(NOW * 1000)), of_actors(&[""], None), TokenSelector::Id(String::new())]
+        {
+            let error = host.invalidate_tokens_blocking(None, &InvalidateTokens::new(tokens, "")).unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
+    assert!(is_good(&host, &good), "the plugin is not switched off for it");
+    for arguments in
+        [["--everyone", "--created-before", "1900000000000"], ["--id", "", "--json"], ["--actor", "", "--json"]]
+    {
+        assert_eq!(place.scratch.run(["invalidate"].iter().chain(&arguments)).code(), 2, "{arguments:?}");
+    }
+    let run = place.scratch.run(["invalidate", "--id", "-0AjDgkNkSl5y2dE_e5SgQ"]);
+    assert!(run.code() == 0 && run.stdout == "token -0AjDgkNkSl5y2dE_e5SgQ\n", "one in 64 begins so: {run}");
+}
+
+#[test]
+fn the_handler_whose_token_it_is_is_found() {
+    let mut place = Place::new("");
+    let other = "keys = [{ kid = 'other', algorithm = 'HS384', secret = 'a secret of the other one, long enough for the other algorithm' }]";
+    place.scratch.plugin("other", Plugin::Jwt, &format!("name = 'other'\n{other}"));
+    let host = place.host();
+    for handler in ["jwt", "other"] {
+        let created = host.create_token_blocking(&CreateToken::new("root").handler(handler)).unwrap();
+        let request = InvalidateTokens::new(TokenSelector::Token(created.token.clone()), "");
+        let invalidated = host.invalidate_tokens_blocking(None, &request).unwrap();
+        assert_eq!(Some(&invalidated.tokens[0].id), created.id.as_ref(), "{handler}");
+        assert!(!is_good(&host, &created.token), "{handler}");
+    }
+    assert!(place.scratch.join("other-revocations.db").exists(), "each has a file of its own");
+}
+
+#[test]
 fn what_cannot_be_revoked() {
     let place = Place::new("");
     let host = place.host();

@@ -155,6 +155,25 @@ fn a_public_key_is_no_secret() {
         let error = Host::from_file(scratch.config()).unwrap_err().to_string();
         assert!(error.contains("it is a key, not a secret"), "{how}: {error}");
     }
+    let der = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    let url = der.replace('+', "-").replace('/', "_");
+    for secret in [
+        format!("\u{feff}{jwk}"),
+        format!("\"{jwk}\""),
+        jwk.replace("kty", "k\\u0074y"),
+        der.clone(),
+        url.trim_end_matches('=').to_owned(),
+        pem.lines().skip(1).collect::<Vec<_>>().join("\n"),
+        "no-pty ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ me@example".to_owned(),
+        " ".repeat(40),
+    ] {
+        let mut scratch = Scratch::new();
+        scratch.file("secret", &secret);
+        token_host_tests::set_mode(&scratch.join("secret"), 0o600);
+        scratch.plugin("jwt", Plugin::Jwt, "secret = { file = 'secret' }");
+        let error = Host::from_file(scratch.config()).unwrap_err().to_string();
+        assert!(error.contains("it is a key, not a secret") || error.contains("empty"), "{secret}: {error}");
+    }
     // The attack that this is about: a token signed with the public key as if it were a secret.
     let gate = Gate::of(&format!("keys = [{{ kid = 'rsa', algorithm = 'RS256', key = '''{pem}''' }}]"));
     for (header, ours) in [(HS256, false), (r#"{"alg":"HS256","kid":"rsa"}"#, true), (r#"{"alg":"RS256"}"#, true)] {
@@ -507,8 +526,10 @@ fn what_is_no_json_is_refused() {
             ),
         }
     }
-    let mark = "\u{feff}{\"alg\":\"HS256\"}";
-    gate.malformed(&jwt(mark, &claims), "header begins with a byte order mark");
+    for mark in ["\u{feff}", " \u{feff}", "\u{feff}\n", "\u{feff}\u{feff}"] {
+        let header = format!("{mark}{{\"alg\":\"HS256\"}}");
+        gate.malformed(&jwt(header, &claims), "header begins with a byte order mark");
+    }
     gate.malformed(&jwt(b"{\"alg\":\"HS256\",\"x\":\"\xff\"}", &claims), "header is not base64url in its one spelling");
     for text in [
         "",
@@ -548,6 +569,46 @@ fn what_is_no_json_is_refused() {
 }
 
 #[test]
+fn names_that_other_readers_take_for_something_else() {
+    let gate = Gate::new();
+    for name in ["$serde_json::private::RawValue", "$serde_json::private::Number", "\\u0024serde_json::x"] {
+        for value in ["\"}\"", "\"{}\"", "1"] {
+            let object = format!("{{\"{name}\":{value}}}");
+            for member in [format!("\"m\":{object}"), format!("\"m\":[{object}]"), format!("\"{name}\":{value}")] {
+                gate.malformed(&jwt(HS256, with_member(&member)), "a claim has a name that is not allowed");
+            }
+            let header = format!("{{\"alg\":\"HS256\",\"m\":{object}}}");
+            gate.malformed(&jwt(header, claims().to_string()), "header has a name that is not allowed");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_is_there_twice_is_no_way_out() {
+    let gate = Gate::new();
+    for kid in [r#""kid":5,"kid":"other""#, r#""kid":"one","kid":"other""#, r#""kid":"other","\u006bid":5"#] {
+        let outcome = gate.outcome(&jwt(format!(r#"{{"alg":"HS256",{kid}}}"#), claims().to_string()));
+        assert!(matches!(outcome, Outcome::Rejected(ReasonKind::Malformed, _)), "{kid}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_header_and_a_name_of_a_token_are_of_some_length() {
+    let gate = Gate::new();
+    let header = |length: usize| format!(r#"{{"alg":"HS256","x":"{}"}}"#, "x".repeat(length));
+    gate.accepted(&jwt(header(10_000), claims().to_string()));
+    for length in [13_000, 500_000] {
+        gate.malformed(&jwt(header(length), claims().to_string()), "header is longer than 16 KiB");
+    }
+    gate.not_recognized(&format!("{}.x", "x".repeat(500_000)));
+    gate.accepted(&jwt(HS256, with_member(&format!("\"jti\":\"{}\"", "x".repeat(1024)))));
+    for jti in [String::new(), "x".repeat(1025)] {
+        let token = jwt(HS256, with_member(&format!("\"jti\":\"{jti}\"")));
+        gate.malformed(&token, "`jti` is empty, or longer than 1024 bytes");
+    }
+}
+
+#[test]
 fn nesting_has_an_end() {
     let gate = Gate::new();
     // The claims themselves are the first level.
@@ -557,6 +618,8 @@ fn nesting_has_an_end() {
         for depth in [32, 33, 1_000, 10_000] {
             let token = jwt(HS256, with_member(&format!("\"x\":{}", nested(depth))));
             gate.malformed(&token, "claims are nested too deeply");
+        }
+        for depth in [32, 33, 1_000] {
             let header = jwt(format!("{{\"alg\":\"HS256\",\"x\":{}}}", nested(depth)), claims().to_string());
             gate.malformed(&header, "header is nested too deeply");
         }

@@ -22,7 +22,7 @@ pub(crate) struct Invalidate {
     created_before: Option<u64>,
 
     /// Why; kept with the token, and told to event sinks
-    #[arg(long, default_value = "", value_name = "TEXT")]
+    #[arg(long, default_value = "", value_name = "TEXT", allow_hyphen_values = true)]
     reason: String,
 
     /// The handler whose tokens they are [default: the first in call order that keeps any]
@@ -38,11 +38,11 @@ struct Which {
     token: Option<String>,
 
     /// The token with this id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     id: Option<String>,
 
     /// The tokens of this actor; may be given several times
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     actor: Vec<String>,
 
     /// The tokens of all actors

@@ -32,6 +32,7 @@ pub(crate) fn run(config: &Path, output: &Output) -> Result<(), Failure> {
 
 /// Whole, or not at all.
 fn write(folder: &Path, path: &Path, lock: &Lock) -> std::io::Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there the folder's rights decide"))]
     let mut file = tempfile::Builder::new();
     #[cfg(unix)]
     file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));

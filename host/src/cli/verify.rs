@@ -98,14 +98,20 @@ fn stream(host: &Host) -> Result<(), Failure> {
             Ok(token) => host.verify_blocking(token, &RequestContext::default()).into(),
             Err(_) => rejected(Reason::new(ReasonKind::Malformed, "token is not UTF-8")),
         };
-        let written = serde_json::to_writer(&mut answers, &answer).map_err(io::Error::from);
-        unless_unread(written.and_then(|()| answers.write_all(b"\n")))?;
+        // As a whole: an actor whose claims cannot be written has its answer, too, and so have the lines behind it.
+        let text = serde_json::to_vec(&answer).or_else(|error| serde_json::to_vec(&unwritable(&error)));
+        let text = text.map_err(|error| Failure::Arguments(error.to_string()))?;
+        unless_unread(answers.write_all(&text).and_then(|()| answers.write_all(b"\n")))?;
         // Whoever waits for the answer before the next line gets it; a long pipe is not slowed down.
         if !lines.buffer().contains(&b'\n') {
             unless_unread(answers.flush())?;
         }
     }
     unless_unread(answers.flush())
+}
+
+fn unwritable(error: &serde_json::Error) -> Answer {
+    Answer::Error { plugin: None, reason: format!("the actor cannot be written: {error}") }
 }
 
 fn rejected(reason: Reason) -> Answer {

@@ -167,8 +167,7 @@ struct Group {
 enum Look {
     Runs,
     Ended,
-    /// Somebody else has reaped it: its number may be another's by now.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there a child is known by a handle"))]
+    /// Somebody else has reaped it: its number may be another's by now. Never on Windows, where there is a handle.
     Lost,
 }
 

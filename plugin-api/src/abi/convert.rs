@@ -246,6 +246,7 @@ pub fn error_to_v1(error: PluginError) -> ErrorV1 {
         PluginErrorKind::Panicked => (8, message, None),
         PluginErrorKind::DeadlineExceeded => (9, message, None),
         PluginErrorKind::Cancelled => (10, message, None),
+        PluginErrorKind::Overloaded => (11, message, None),
     };
     let subject = subject.map(RString::from).into();
     let parts = ErrorPartsV1 { kind, message: cow_to_v1(message), subject, details: DetailsV1::RNone };
@@ -271,6 +272,7 @@ pub fn error_from_v1(error: ErrorV1) -> PluginError {
         8 => PluginErrorKind::Panicked,
         9 => PluginErrorKind::DeadlineExceeded,
         10 => PluginErrorKind::Cancelled,
+        11 => PluginErrorKind::Overloaded,
         _ => PluginErrorKind::Failed,
     };
     PluginError::new(kind, message)

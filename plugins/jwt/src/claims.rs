@@ -101,11 +101,14 @@ impl<'a> Claims<'a> {
         let reading = Reading { values: Values::default(), id_claim };
         let values = json::read(json, reading).map_err(|why| match why {
             "has a member twice" => "a claim is there twice",
+            "has a member whose name others read as something else" => "a claim has a name that is not allowed",
             "is nested too deeply" => "claims are nested too deeply",
             "is not a JSON object" => "claims are not a JSON object",
             _ => "claims are not JSON",
         })?;
-        values.checked()
+        let mut claims = values.checked()?;
+        claims.has_client_id |= id_claim == Some("client_id") && claims.other_id.is_some();
+        Ok(claims)
     }
 
     /// The actor's id, if there is one.

@@ -261,7 +261,7 @@ impl Config {
             return wrong("it is a key, not a secret; expected it as `key`, with its algorithm".to_owned());
         }
         let (bytes, least) = (secret.expose().len(), min_secret_bytes(algorithm));
-        if bytes == 0 {
+        if secret.expose().trim().is_empty() {
             return wrong("it is empty, expected a long random text".to_owned());
         }
         if bytes < least && !self.danger_allow_short_secret {

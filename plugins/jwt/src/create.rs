@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use token_plugin_api::{CreateToken, CreatedToken, PluginError, Result, TokenKind};
 
 use crate::{
+    claims::Claims,
     compact,
     config::MAX_SECONDS,
-    header::is_access_token_type,
+    header::{Header, is_access_token_type},
     jti,
     keys::{Key, known::Keys},
 };
@@ -108,6 +109,11 @@ impl Issuer {
         }
         self.push_additional(&details.claims, &mut claims)?;
         claims.push('}');
+        if !details.claims.is_empty() {
+            // What is made must be accepted.
+            let id_claim = Some(self.id_claim.as_str()).filter(|name| *name != "sub");
+            Claims::read_strictly(&claims, id_claim).map_err(PluginError::invalid_argument)?;
+        }
 
         let asked_typ = self.typ_of(&details.headers)?;
         if is_access_token_type(asked_typ.unwrap_or(&self.typ)) {
@@ -119,6 +125,10 @@ impl Issuer {
             token.push_str(&self.usual_header);
         } else {
             token = encoded_header(key, asked_typ.unwrap_or(&self.typ), &details.headers);
+            let header = Header::read(token.trim_end_matches('.'));
+            if let Some(fault) = header.map_or(Some("header cannot be read"), |header| header.fault) {
+                return Err(PluginError::invalid_argument(fault));
+            }
         }
         compact::encode_append(claims.as_bytes(), &mut token);
         let signature = key.sign(token.as_bytes()).map_err(PluginError::failed)?;
@@ -207,6 +217,7 @@ impl Issuer {
             return Err(PluginError::invalid_argument("at+jwt (RFC 9068) needs an issuer and an audience"));
         }
         match additional.get("client_id") {
+            None if self.id_claim == "client_id" => Ok(()),
             Some(Value::String(client)) if !client.is_empty() => Ok(()),
             _ => Err(PluginError::invalid_argument("at+jwt (RFC 9068) needs the claim `client_id`")),
         }

@@ -137,13 +137,18 @@ impl Jwt {
             TokenSelector::Id(jti) => revoke(revocations, jti, None, None, &request.reason),
             TokenSelector::Filter(filter) => {
                 check_conditions(filter)?;
-                // Everything there is at the moment; `iat` tells seconds apart, and nothing finer.
-                let before = filter.created_before.unwrap_or(now.saturating_add(1));
+                // Everything that there may be at the moment: `iat` tells seconds apart, and whose clock is ahead may be
+                // ahead by the leeway.
+                let until_now = now.saturating_add(1).saturating_add(self.verifier.rules.leeway);
+                let before = filter.created_before.unwrap_or(until_now);
                 let whom: Vec<Option<&str>> = match &filter.actors {
                     Actors::Everyone => vec![None],
                     Actors::These(actors) => actors.iter().map(|actor| Some(actor.as_str())).collect(),
                     _ => return Err(PluginError::unsupported("invalidate_tokens for these actors")),
                 };
+                if whom.contains(&Some("")) {
+                    return Err(PluginError::invalid_argument("an actor id is empty"));
+                }
                 let mut invalidated = InvalidatedTokens::default();
                 for actor in whom {
                     if revocations.revoke_before(actor, before, &request.reason)? {
@@ -251,6 +256,27 @@ impl TokenHandler for Jwt {
 #[derive(Debug)]
 struct Waiting(Arc<Jwt>);
 
+impl Waiting {
+    /// Looks for keys that are not known.
+    ///
+    /// # Errors
+    ///
+    /// When there was never a key set. Not of the kind that counts as the plugin's failure: anybody can name a key that
+    /// is not known, and secrets of our own are good all the same.
+    async fn fetch_keys(&self) -> Result<()> {
+        let refreshed = self.0.verifier.keys.refresh().await;
+        refreshed.map_err(|why| PluginError::new(PluginErrorKind::Disabled, why.to_string()))
+    }
+
+    /// The same, if this is about a token with such a key.
+    async fn fetch_keys_for(&self, selector: &TokenSelector) -> Result<()> {
+        match selector {
+            TokenSelector::Token(token) if self.0.verifier.lacks_key_of(token) => self.fetch_keys().await,
+            _ => Ok(()),
+        }
+    }
+}
+
 impl AsyncTokenHandler for Waiting {
     fn name(&self) -> &str {
         &self.0.name
@@ -260,7 +286,7 @@ impl AsyncTokenHandler for Waiting {
         if let Judged::Verdict(verdict) = self.0.verifier.judge(call.now(), token) {
             return Ok(verdict);
         }
-        self.0.verifier.keys.refresh().await.map_err(PluginError::failed)?;
+        self.fetch_keys().await?;
         self.0.verify_token(call, token)
     }
 
@@ -269,6 +295,7 @@ impl AsyncTokenHandler for Waiting {
     }
 
     async fn get_token(&self, _: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
+        self.fetch_keys_for(token).await?;
         let (handler, token) = (Arc::clone(&self.0), token.clone());
         elsewhere(move || handler.get(&token)).await
     }
@@ -279,6 +306,7 @@ impl AsyncTokenHandler for Waiting {
     }
 
     async fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
+        self.fetch_keys_for(&request.tokens).await?;
         let (handler, now, request) = (Arc::clone(&self.0), call.now(), request.clone());
         elsewhere(move || handler.invalidate(now, &request)).await
     }

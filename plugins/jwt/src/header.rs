@@ -43,6 +43,12 @@ pub(crate) enum Named {
 impl Header {
     /// Reads a header as it is spelled in a token; `None` if that is no header of anybody's.
     pub(crate) fn read(part: &str) -> Option<Self> {
+        if part.len() > MAX_HEADER_CHARACTERS {
+            let beginning = compact::decode_leniently(&part[..part.floor_char_boundary(BEGINNING)]);
+            let fault = Some("header is longer than 16 KiB");
+            let unread = Self { algorithm: Named::Unreadable, kid: None, typ: None, fault };
+            return looks_like_an_object(&String::from_utf8_lossy(&beginning)).then_some(unread);
+        }
         let (text, misspelled) = match compact::decode_text(part) {
             Ok(text) => (text, None),
             Err(_) => {
@@ -58,10 +64,15 @@ impl Header {
         let read = json::read(json, &mut reading);
         let fault = match read {
             _ if misspelled.is_some() => misspelled,
-            _ if text.starts_with(BYTE_ORDER_MARK) => Some("header begins with a byte order mark"),
+            _ if text[..text.len() - json.len()].contains(BYTE_ORDER_MARK) => {
+                Some("header begins with a byte order mark")
+            }
             Ok(()) => reading.fault,
             Err("has a member twice") => Some("header has a member twice"),
             Err("is nested too deeply") => Some("header is nested too deeply"),
+            Err("has a member whose name others read as something else") => {
+                Some("header has a name that is not allowed")
+            }
             Err(_) => Some("header is not JSON"),
         };
         let algorithm = match reading.algorithm {
@@ -80,7 +91,14 @@ fn looks_like_an_object(json: &str) -> bool {
     rest.is_empty() || rest.starts_with(['"', '}'])
 }
 
+/// A header has no business being longer; nobody has signed it when it is read.
+const MAX_HEADER_CHARACTERS: usize = 16 * 1024;
+/// So much of it tells whether it is an object.
+const BEGINNING: usize = 16;
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
+/// The place of `kid` among the names that are known.
+const KID: usize = 1;
 
 /// What was read of a header so far: when the rest is malformed, this is still known.
 #[derive(Default)]
@@ -106,8 +124,12 @@ impl Reading {
 
     fn kid(&mut self, value: Value<'_>) {
         match value {
-            Value::Text(kid) => self.kid = Some(kid.into()),
-            _ => self.refuse("`kid` is not a string"),
+            // Of several nobody can tell which is meant.
+            Value::Text(kid) => self.kid = Some(kid.into()).filter(|_| !self.seen[KID]),
+            _ => {
+                self.kid = None;
+                self.refuse("`kid` is not a string");
+            }
         }
     }
 

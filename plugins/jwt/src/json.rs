@@ -96,12 +96,14 @@ impl<'de, R: ObjectReader<'de>> Visitor<'de> for Object<'_, R> {
                 Taken::Skipped => others.add(name),
             }
         }
-        if others.has_a_pair() {
-            return Err(self.fault.refuse(TWICE));
-        }
+        others.check(self.fault)?;
         Ok(self.reader.finish())
     }
 }
+
+/// serde_json takes an object with such a member for a number, or for JSON within a text: what whoever reads the claims
+/// after us would see is not what is here.
+pub(crate) const RESERVED: &str = "$serde_json::";
 
 const TWICE: &str = "has a member twice";
 
@@ -114,9 +116,15 @@ impl<'a> Names<'a> {
         self.0.push(name);
     }
 
-    fn has_a_pair(mut self) -> bool {
+    fn check<E: Error>(mut self, fault: &Fault) -> Result<(), E> {
         self.0.sort_unstable();
-        self.0.windows(2).any(|pair| pair[0] == pair[1])
+        if self.0.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(fault.refuse(TWICE));
+        }
+        if self.0.iter().any(|name| name.starts_with(RESERVED)) {
+            return Err(fault.refuse("has a member whose name others read as something else"));
+        }
+        Ok(())
     }
 }
 
@@ -239,9 +247,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
             names.add(name);
             members.next_value_seed(ValueSeed { fault: inner.fault, depth: inner.depth })?;
         }
-        if names.has_a_pair() {
-            return Err(self.fault.refuse(TWICE));
-        }
+        names.check(self.fault)?;
         Ok(Value::Other)
     }
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use crate::{
     claims::{Audience, Claims, Fresh, Kind},
     config::MAX_SECONDS,
+    json::RESERVED,
 };
 
 /// Reads claims; `None` if they are unusual.
@@ -43,6 +44,7 @@ pub(crate) fn read<'a>(json: &'a str, id_claim: Option<&str>) -> Option<Claims<'
             _ => return None,
         }
     }
+    claims.has_client_id |= id_claim == Some("client_id") && claims.other_id.is_some();
     (text.at == json.len()).then_some(claims)
 }
 
@@ -65,7 +67,7 @@ const MAX_OTHERS: usize = 8;
 
 impl<'a> Others<'a> {
     fn add(&mut self, name: &'a str) -> Option<()> {
-        if self.names[..self.count].contains(&name) {
+        if name.starts_with(RESERVED) || self.names[..self.count].contains(&name) {
             return None;
         }
         *self.names.get_mut(self.count)? = name;

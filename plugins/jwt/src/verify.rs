@@ -101,6 +101,12 @@ impl Verifier {
         })
     }
 
+    /// Whether a token names a key that is not known, or not yet.
+    pub(crate) fn lacks_key_of(&self, token: &str) -> bool {
+        let header = compact::split_header(token).and_then(|(part, _)| Header::read(part));
+        header.is_some_and(|header| matches!(self.recognize(&header, self.keys.set().as_deref()), Recognized::NotYet))
+    }
+
     fn judge_signed(&self, now: u64, token: &str, header: &Header, part: &str, rest: &str) -> Judged {
         let set = self.keys.set();
         match self.recognize(header, set.as_deref()) {
@@ -136,6 +142,9 @@ impl Verifier {
         };
         match header.fault {
             Some(fault) => Recognized::Refused(fault),
+            None if self.keys.fitting(set, algorithm, header.kid.as_deref()).next().is_none() => {
+                Recognized::Refused("token does not say which key it is signed with (`kid`)")
+            }
             None => Recognized::As(algorithm),
         }
     }
@@ -178,6 +187,10 @@ impl Verifier {
         self.rules.check_parties(header, &claims)?;
         self.rules.check_kind(now, &claims)?;
         let id = claims.id(self.rules.id_claim.as_deref()).ok_or(Reason::malformed("token names no actor"))?;
+        if claims.jti.as_deref().is_some_and(|jti| jti.is_empty() || jti.len() > MAX_JTI_BYTES) {
+            // It could not be revoked.
+            return Err(Reason::malformed("`jti` is empty, or longer than 1024 bytes"));
+        }
         if let Some(revocations) = &self.revocations
             && revocations.is_revoked(claims.jti.as_deref(), id, claims.issued_at)
         {
@@ -220,6 +233,8 @@ fn is_signed_by<'k>(mut keys: impl Iterator<Item = &'k Key>, message: &[u8], sig
     Ok(keys.any(|key| key.verify(message, signature)))
 }
 
+/// What can be revoked.
+const MAX_JTI_BYTES: usize = 1024;
 /// Of HMAC-SHA-512.
 const MAX_TAG_BYTES: usize = 64;
 /// Of RSA with 8192 bits.

@@ -43,6 +43,9 @@ pub(super) fn key(text: &str, algorithm: Option<Algorithm>, kid: Option<String>)
 /// A JWK that is read, but not looked into.
 pub(super) struct Jwk<'a>(Members<'a>);
 
+/// RFC 7517 §4.3 has eight.
+const MAX_OPERATIONS: usize = 16;
+
 impl<'a> Jwk<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, String> {
         Members::parse(text).map(Self)
@@ -88,6 +91,9 @@ impl<'a> Jwk<'a> {
         let Some(value) = self.0.raw("key_ops") else { return Ok(Operations(None)) };
         let operations: Vec<String> =
             serde_json::from_str(value).map_err(|_| "expected an array of strings as key_ops")?;
+        if operations.len() > MAX_OPERATIONS {
+            return Err(format!("expected at most {MAX_OPERATIONS} values in key_ops"));
+        }
         if (1..operations.len()).any(|index| operations[..index].contains(&operations[index])) {
             return Err("expected different values in key_ops".to_owned());
         }

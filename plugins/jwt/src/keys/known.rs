@@ -57,21 +57,28 @@ impl Keys {
 
     /// Whether there is a key for a token that names this algorithm, and this key if it names one.
     pub(crate) fn has(&self, set: Option<&KeySet>, algorithm: Algorithm, kid: Option<&str>) -> bool {
-        self.fitting(set, algorithm, kid).next().is_some()
+        self.own_fitting(algorithm, kid).next().is_some()
+            || set.is_some_and(|set| set.find(algorithm, kid).next().is_some())
+    }
+
+    fn own_fitting(&self, algorithm: Algorithm, kid: Option<&str>) -> impl Iterator<Item = &Key> {
+        self.own.iter().filter(move |key| key.algorithm().verifies(algorithm) && (kid.is_none() || key.kid() == kid))
     }
 
     /// The keys that such a token may be signed with.
     ///
-    /// A token that names none may be signed with any key of the algorithm in the settings, which are few; and with one
-    /// of the set, if that has a single one: each try costs as much as a verification, and sets may be large.
+    /// A token that names none may be signed with any key of the algorithm in the settings, which are few; and with those
+    /// of the set, if they are few, too: each try costs as much as a verification, and sets may be large.
     pub(crate) fn fitting<'k>(
         &'k self,
         set: Option<&'k KeySet>,
         algorithm: Algorithm,
         kid: Option<&'k str>,
     ) -> impl Iterator<Item = &'k Key> {
-        let fits = move |key: &&Key| key.algorithm().verifies(algorithm) && (kid.is_none() || key.kid() == kid);
-        let of_set = set.filter(|set| kid.is_some() || set.find(algorithm, None).nth(1).is_none());
-        self.own.iter().filter(fits).chain(of_set.into_iter().flat_map(move |set| set.find(algorithm, kid)))
+        let of_set = set.filter(|set| kid.is_some() || set.find(algorithm, None).nth(MAX_TRIES).is_none());
+        self.own_fitting(algorithm, kid).chain(of_set.into_iter().flat_map(move |set| set.find(algorithm, kid)))
     }
 }
+
+/// Keys of a set that a token is tried with which names none: an issuer that rotates has two or three.
+const MAX_TRIES: usize = 4;

@@ -169,18 +169,28 @@ pub(crate) fn min_secret_bytes(algorithm: Algorithm) -> usize {
 /// Whether a text is a key in one of its usual forms. Such a text must never be a secret: public keys are public, and
 /// who takes one for a secret accepts tokens that anybody can sign.
 pub(crate) fn looks_like_a_key(secret: &str) -> bool {
-    let text = secret.trim();
-    // The second is RFC 4716's, `ssh-keygen -e`.
+    let text =
+        secret.trim_matches(|edge: char| edge.is_whitespace() || edge == '\u{feff}' || edge == '"' || edge == '\'');
+    // The second is RFC 4716's, `ssh-keygen -e`; the third what is left when a first line was lost.
     text.contains(pem::BEGIN)
         || text.contains("---- BEGIN ")
+        || text.contains("-----END ")
         || is_ssh_public_key(text)
-        || (text.starts_with(['{', '[']) && text.contains("\"kty\""))
+        || is_jwk(text)
         || pem::is_bare_der(text)
 }
 
+/// Also behind options, as in `authorized_keys`.
 fn is_ssh_public_key(text: &str) -> bool {
-    ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|prefix| text.starts_with(prefix))
-        && text.contains([' ', '\t'])
+    let is_kind =
+        |word: &str| ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|prefix| word.starts_with(prefix));
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.windows(2).any(|pair| is_kind(pair[0]) && pair[1].starts_with("AAAA"))
+}
+
+fn is_jwk(text: &str) -> bool {
+    let is_key = |value: &serde_json::Value| value.get("kty").is_some() || value.get("keys").is_some();
+    serde_json::from_str(text).is_ok_and(|value| is_key(&value)) || (text.starts_with('{') && text.contains("\"kty\""))
 }
 
 /// A text from outside for a message: quoted, with its control characters escaped, and not longer than a line.

@@ -49,9 +49,11 @@ pub(super) fn key(text: &str, algorithm: Option<Algorithm>, kid: Option<String>)
     })
 }
 
-/// Whether a text is a key's DER in base64 without the lines around it, as some consoles show keys.
+/// Whether a text is a key's DER in base64, of either alphabet, without the lines around it, as some consoles show keys.
 pub(super) fn is_bare_der(text: &str) -> bool {
-    let Some(der) = decode([text]) else { return false };
+    let standard = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
+    let padded = format!("{standard}{}", &"==="[..(4 - standard.len() % 4) % 4]);
+    let Some(der) = decode([padded.as_str()]) else { return false };
     der::subject_public_key(&der).is_ok()
         || der::rsa_public_key(&der).is_ok()
         || der::private_key_info(&der).is_ok()
