@@ -171,6 +171,35 @@ fn keys_that_cannot_be_had_switch_nothing_off() {
     assert!(host.verify_token_blocking(&good).unwrap().is_some(), "our own secret is as good as before");
 }
 
+/// More calls than can be answered in time are no fault of the plugin: whoever sends them must not keep others out.
+#[test]
+fn a_flood_of_forgeries_switches_nothing_off() {
+    let good = token("ec", "p256.pem");
+    // A signature that has to be looked at: nonsense is told by its range.
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let forged = format!("{message}.{}", signature.chars().rev().collect::<String>().replace(['Q', 'g', 'w'], "A"));
+    let forged = forged[..forged.len() - 1].to_owned() + "A";
+    let mut scratch = Scratch::new();
+    let jwks = format!("jwks = {{ path = '{}' }}", data("jwks.json"));
+    scratch.plugin_with("jwt", Plugin::Jwt, "deadline_ms = 20", &jwks);
+    let host = Host::builder().config_file(scratch.config()).clock(SetClock::at(NOW)).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let flood: Vec<_> = (0..5_000)
+        .map(|_| {
+            let (host, forged) = (host.clone(), forged.clone());
+            runtime.spawn(async move { host.verify_token(&forged).await })
+        })
+        .collect();
+    let mut late = 0;
+    for answer in flood {
+        let error = runtime.block_on(answer).unwrap().unwrap_err();
+        late += usize::from(*error.kind() == ErrorKind::Plugin);
+    }
+    assert!(late > 10, "the test wants a flood that is too much: {late} were late");
+    let accepted = (0..100).any(|_| matches!(host.verify_token_blocking(&good), Ok(Some(_))));
+    assert!(accepted, "{:?}", host.verify_token_blocking(&good));
+}
+
 #[test]
 fn the_first_thing_that_a_process_does_may_be_a_revocation() {
     let ec = token("ec", "p256.pem");
