@@ -1,6 +1,6 @@
 //! Revocation of JSON Web Tokens: one by one and by their age, at once in the process that does it, and soon in others.
 
-use std::fs;
+use std::{fs, thread};
 
 use serde_json::{Value, json};
 use token_host::{
@@ -42,6 +42,26 @@ fn is_good(host: &Host, token: &str) -> bool {
             false
         }
     }
+}
+
+/// Revokes tokens by their ids, whoever they belong to.
+fn revoke(host: &Host, ids: impl IntoIterator<Item = String>) {
+    for id in ids {
+        assert_eq!(invalidate(host, TokenSelector::Id(id.clone())).0, [(id, String::new())]);
+    }
+}
+
+fn revoke_by_command(scratch: &Scratch, id: &str) {
+    let run = scratch.run(["invalidate", "--id", id]);
+    assert_eq!(run.code(), 0, "{run}");
+}
+
+/// The ids of all revoked tokens, as the file has them.
+fn revoked(host: &Host) -> Vec<String> {
+    let mut filter = TokenFilter::of(Actors::Everyone);
+    (filter.valid, filter.limit) = (Some(false), Some(1000));
+    let listed = pollster::block_on(host.list_tokens(Some("jwt"), &filter)).unwrap();
+    listed.tokens.into_iter().map(|token| token.id).collect()
 }
 
 /// Ids with their actors, and actors with times.
@@ -282,4 +302,74 @@ fn a_reload_keeps_what_was_revoked() {
     fs::write(place.scratch.config(), text + "leeway_seconds = 1\n").unwrap();
     host.reload().unwrap();
     assert!(host.generation() == 2 && !is_good(&host, &token));
+}
+
+/// Each host has an image of the plugin for itself, and each image has a copy of SQLite, which knows nothing of the other
+/// one's locks.
+#[test]
+fn two_hosts_in_one_process_lose_nothing() {
+    let place = Place::new("");
+    let hosts = [place.host(), place.host()];
+    let ids = |host: usize| (0..100).map(move |number| format!("host-{host}-{number}"));
+    let command = ["command-0", "command-1", "command-2"];
+    thread::scope(|scope| {
+        for (number, host) in hosts.iter().enumerate() {
+            scope.spawn(move || revoke(host, ids(number)));
+        }
+        command.iter().for_each(|id| revoke_by_command(&place.scratch, id));
+    });
+    let complete = |host: &Host| {
+        let known = revoked(host);
+        let all = ids(0).chain(ids(1)).chain(command.map(str::to_owned));
+        assert_eq!(all.filter(|id| !known.contains(id)).collect::<Vec<_>>(), [""; 0], "they are lost");
+        assert_eq!(known.len(), 203);
+    };
+    hosts.iter().for_each(complete);
+    drop(hosts);
+    complete(&place.host());
+}
+
+/// The old image stays loaded, and closes its file when the new one has opened its own.
+#[test]
+fn a_plugin_that_was_replaced_and_other_processes_hear_of_each_other() {
+    for before in [true, false] {
+        let place = Place::new("");
+        let scratch = &place.scratch;
+        let host = Host::from_file(scratch.config()).unwrap();
+        let tokens = [(); 4].map(|()| create(&host, "root"));
+        let [(_, first), (_, by_host), (by_command, by_command_id), (last, last_id)] = &tokens;
+        if before {
+            revoke(&host, [first.clone()]);
+        } else {
+            revoke_by_command(scratch, first);
+            wait_until("the host hears of it", || (!is_good(&host, &tokens[0].0)).then_some(()));
+        }
+
+        let library = scratch.library(Plugin::Jwt);
+        let mut bytes = fs::read(&library).unwrap();
+        bytes.extend([0; 16]);
+        let new = library.with_extension("new");
+        fs::write(&new, bytes).unwrap();
+        fs::set_permissions(&new, fs::metadata(&library).unwrap().permissions()).unwrap();
+        fs::rename(&new, &library).unwrap();
+        host.reload().unwrap();
+        assert_eq!(host.generation(), 2);
+
+        revoke_by_command(scratch, by_command_id);
+        wait_until("the new image hears of it", || (!is_good(&host, by_command)).then_some(()));
+        if before {
+            revoke(&host, [by_host.clone()]);
+        } else {
+            revoke_by_command(scratch, by_host);
+        }
+        revoke_by_command(scratch, last_id);
+        wait_until("it goes on hearing", || (!is_good(&host, last)).then_some(()));
+        for (token, _) in &tokens {
+            wait_until("the host knows all", || (!is_good(&host, token)).then_some(()));
+            let run = scratch.run(["verify", token]);
+            assert!(run.code() == 1 && run.stderr.contains("token has been revoked"), "{run}");
+        }
+        drop(host);
+        assert_eq!(revoked(&place.host()).len(), 4);
+    }
 }

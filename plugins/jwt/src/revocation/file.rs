@@ -39,13 +39,33 @@ impl FileId {
 }
 
 /// Creates a file that is its owner's alone, unless there is one. SQLite gives the files next to it the same rights.
+///
+/// What root creates belongs to the owner of the folder, who could not read it otherwise.
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        Ok(file) => {
+            #[cfg(unix)]
+            give_to_owner_of_folder(&file, path);
+            drop(file);
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Only root can do that. Where even root cannot, as in some containers, the service is most likely root, too.
+#[cfg(unix)]
+fn give_to_owner_of_folder(file: &fs::File, path: &Path) {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    if let Some(Ok(folder)) = path.parent().map(fs::metadata) {
+        let _ = fchown(file, Some(folder.uid()), Some(folder.gid()));
     }
 }

@@ -8,6 +8,7 @@
 
 mod config;
 mod file;
+mod gate;
 mod memory;
 mod sqlite;
 mod store;
@@ -16,14 +17,19 @@ mod table;
 mod tests;
 mod watch;
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use self::{
     config::Place,
     memory::Memory,
     sqlite::Sqlite,
     store::{Revocation, Store},
-    watch::{SLACK_SECONDS, Watch},
+    watch::Watch,
 };
 pub(crate) use self::{config::RevocationConfig, store::RevokedToken};
 
@@ -47,7 +53,10 @@ pub(crate) struct Revocations {
 struct Shared {
     memory: Memory,
     store: Box<dyn Store>,
+    /// Unix seconds, by a clock that may be set.
     now: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// For how long this has been there, by one that may not.
+    uptime: Box<dyn Fn() -> Duration + Send + Sync>,
 }
 
 impl Revocations {
@@ -64,12 +73,24 @@ impl Revocations {
         folder: &Path,
         now: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Result<Option<Arc<Self>>, String> {
+        let start = Instant::now();
+        Self::open_at(config, plugin, folder, now, move || start.elapsed())
+    }
+
+    fn open_at(
+        config: &RevocationConfig,
+        plugin: &str,
+        folder: &Path,
+        now: impl Fn() -> u64 + Send + Sync + 'static,
+        uptime: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Result<Option<Arc<Self>>, String> {
         let path = match config.place(plugin, folder)? {
             Place::Sqlite(path) => path,
             Place::Nowhere => return Ok(None),
         };
         let store = Box::new(Sqlite::new(path)?);
-        let shared = Arc::new(Shared { memory: Memory::new()?, store, now: Box::new(now) });
+        let shared = Shared { memory: Memory::new()?, store, now: Box::new(now), uptime: Box::new(uptime) };
+        let shared = Arc::new(shared);
         shared.look()?;
         let watch = Watch::start(Arc::clone(&shared), Duration::from_millis(config.poll_ms))?;
         Ok(Some(Arc::new(Self { shared, watch })))
@@ -82,7 +103,8 @@ impl Revocations {
     }
 
     /// Revokes the token with this `jti`. It is forgotten some time after it has expired, or never. Returns whether it
-    /// was not revoked before; if it was, that reason and date stay, and the later expiry.
+    /// was not revoked before; if it was, that reason and date stay, and the later expiry. An actor whose id is too long
+    /// to be kept is as good as unknown.
     ///
     /// # Errors
     ///
@@ -98,12 +120,11 @@ impl Revocations {
             return Err(NotRevoked::Argument("`jti`: it is empty, expected the id of a token".to_owned()));
         }
         check_length("jti", jti)?;
-        check_length("actor", actor_id.unwrap_or_default())?;
         check_length("reason", reason)?;
         let token = RevokedToken {
             seq: 0,
             jti: jti.to_owned(),
-            actor_id: actor_id.map(str::to_owned),
+            actor_id: actor_id.filter(|actor_id| actor_id.len() <= MAX_TEXT_BYTES).map(str::to_owned),
             expires_at,
             revoked_at: (self.shared.now)(),
             reason: reason.to_owned(),
@@ -175,14 +196,10 @@ impl fmt::Debug for Revocations {
 }
 
 impl Shared {
-    /// Takes over what the store knows and memory does not.
+    /// Takes over what the store knows and memory does not, expired or not: a clock may be wrong.
     fn look(&self) -> Result<(), String> {
-        let forgotten = (self.now)().saturating_sub(SLACK_SECONDS);
         self.store.news(&mut |revocation| match revocation {
-            Revocation::Token { jti, expires_at } if expires_at.is_none_or(|expires_at| expires_at >= forgotten) => {
-                self.memory.tokens.insert(jti, expires_at);
-            }
-            Revocation::Token { .. } => {}
+            Revocation::Token { jti, expires_at } => self.memory.tokens.insert(jti, expires_at),
             Revocation::Before { actor_id, before } => self.memory.cutoffs.raise(actor_id, before),
         })
     }

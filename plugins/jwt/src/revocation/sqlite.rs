@@ -1,12 +1,15 @@
 //! [`Sqlite`]: the file in which revocations are kept.
 //!
 //! Nothing is created before the first revocation. A file that cannot be read is an error, never an empty list.
+//!
+//! The file is opened, used and closed under a [`Gate`] alone. Its journal is one that is rolled back: a write-ahead log
+//! would be locked, and its index shared in memory, past the gate for as long as it is open.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rusqlite::{
@@ -15,13 +18,19 @@ use rusqlite::{
 
 use super::{
     file::{FileId, create_private},
+    gate::{Gate, beside},
     store::{Cutoff, Revocation, RevokedToken, Store},
 };
 
 /// A file of revocations. Any number of processes may have it open.
 pub(super) struct Sqlite {
     path: PathBuf,
-    /// Answers questions and looks for news; it cannot write.
+    gate: Gate,
+    /// Where SQLite writes what it may have to undo.
+    journal: PathBuf,
+    /// Where it wrote first in files of earlier versions.
+    write_ahead_log: PathBuf,
+    /// Answers questions and looks for news; it does not write.
     reader: Mutex<Reader>,
     /// There since the first revocation of this process.
     writer: Mutex<Option<(FileId, Connection)>>,
@@ -55,17 +64,29 @@ impl Sqlite {
         if path.parent().is_some_and(|folder| !folder.is_dir()) {
             return Err(format!("{}: it has no folder to be in, expected one that exists", path.display()));
         }
-        Ok(Self { path, reader: Mutex::default(), writer: Mutex::default() })
+        // Of a link, what belongs to the file is beside the file.
+        let file = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        Ok(Self {
+            gate: Gate::of(&file),
+            journal: beside(&file, "-journal"),
+            write_ahead_log: beside(&file, "-wal"),
+            path,
+            reader: Mutex::default(),
+            writer: Mutex::default(),
+        })
     }
 
     /// Asks the file; none: there is none yet, or nothing in it.
     fn ask<T>(&self, question: impl FnOnce(&mut Following) -> rusqlite::Result<T>) -> Result<Option<T>, String> {
         let mut reader = lock(&self.reader);
         let Some(file) = FileId::of(&self.path).map_err(|error| self.failed(error))? else {
-            reader.following = None;
             return if reader.seen { Err(self.failed("the file is gone")) } else { Ok(None) };
         };
         reader.seen = true;
+        // Where this cannot be, nobody like us writes.
+        let _ = self.gate.create();
+        let settled = reader.following.as_ref().is_some_and(|following| following.file == file) && !self.is_unsettled();
+        let _pass = if settled { self.gate.share(PATIENCE)? } else { self.gate.take(PATIENCE)? };
         // While it is open, no other file can have its id.
         let following = match reader.following.take().filter(|following| following.file == file) {
             Some(following) => following,
@@ -75,7 +96,12 @@ impl Sqlite {
         if !self.has_tables(&following.connection)? {
             return Ok(None);
         }
-        question(following).map(Some).map_err(|error| self.broken(&error))
+        let settled = settled || leave_write_ahead_log(&following.connection);
+        let answer = question(following).map(Some).map_err(|error| self.broken(&error));
+        if !settled {
+            reader.following = None;
+        }
+        answer
     }
 
     /// Changes the file, which is created if need be. What `change` did is on the disk when this returns.
@@ -85,6 +111,8 @@ impl Sqlite {
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, String> {
         let mut writer = lock(&self.writer);
+        self.gate.create()?;
+        let _pass = self.gate.take(patience)?;
         create_private(&self.path).map_err(|error| self.failed(format!("cannot create the file: {error}")))?;
         let file = FileId::of(&self.path).map_err(|error| self.failed(error))?;
         let file = file.ok_or_else(|| self.failed("the file is gone"))?;
@@ -93,6 +121,9 @@ impl Sqlite {
             None => writer.insert((file, self.open_to_write()?)),
         };
         connection.busy_timeout(patience).map_err(|error| self.broken(&error))?;
+        // Before anything is written: another program's file is left as it is.
+        self.has_tables(connection)?;
+        let settled = leave_write_ahead_log(connection);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(|error| self.broken(&error))?;
         if !self.has_tables(&transaction)? {
@@ -100,7 +131,16 @@ impl Sqlite {
         }
         let done = change(&transaction).map_err(|error| self.broken(&error))?;
         transaction.commit().map_err(|error| self.broken(&error))?;
+        if !settled {
+            *writer = None;
+        }
         Ok(done)
+    }
+
+    /// Whether a journal or a log was left, by a process that died or an earlier version. Shared access is not enough
+    /// then: all who ask would want to put it right at once.
+    fn is_unsettled(&self) -> bool {
+        fs::metadata(&self.journal).is_ok_and(|journal| journal.len() > 0) || self.write_ahead_log.exists()
     }
 
     fn open_to_write(&self) -> Result<Connection, String> {
@@ -111,11 +151,7 @@ impl Sqlite {
             connection.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA fullfsync = ON")?;
             Ok(connection)
         };
-        let connection = open().map_err(|error| self.broken(&error))?;
-        // Before anything is written: another program's file is left as it is.
-        self.has_tables(&connection)?;
-        use_wal(&connection).map_err(|error| self.broken(&error))?;
-        Ok(connection)
+        open().map_err(|error| self.broken(&error))
     }
 
     /// Whether the tables are there, as this version of the program has them. If not, nothing else is.
@@ -146,6 +182,18 @@ impl Sqlite {
 
     fn failed(&self, error: impl std::fmt::Display) -> String {
         format!("{}: {error}", self.path.display())
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        let following = lock(&self.reader).following.take();
+        let writer = lock(&self.writer).take();
+        if following.is_some() || writer.is_some() {
+            // It is closed in any case.
+            let _pass = self.gate.take(PATIENCE);
+            drop((following, writer));
+        }
     }
 }
 
@@ -226,8 +274,10 @@ impl Store for Sqlite {
 
 impl Following {
     fn open(path: &Path, file: FileId) -> rusqlite::Result<Self> {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | FLAGS)?;
+        // Writable where it can be, to undo what a process has half written that died.
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | FLAGS)?;
         connection.busy_timeout(PATIENCE / 5)?;
+        connection.execute_batch("PRAGMA query_only = ON")?;
         Ok(Self { file, connection, data_version: None, token: 0, cutoff: 0 })
     }
 
@@ -265,18 +315,11 @@ impl Following {
     }
 }
 
-/// Lets others read while one writes. SQLite does not wait for its turn here, so that is done for it.
-fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        // Says which journal there is now: where memory cannot be shared it stays the old one, which will do as well.
-        match connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            done => return done,
-        }
-    }
+/// Takes a file out of the mode that earlier versions used. Whether it is: not while one of them has it open, and until
+/// then it must be closed after each use, or we would keep each other from it.
+fn leave_write_ahead_log(connection: &Connection) -> bool {
+    let mode = connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get::<_, String>(0));
+    mode.is_ok_and(|mode| mode == "truncate")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -31,15 +31,21 @@ fn open_on(
     Revocations::open(config, "jwt", folder, now).map(|revocations| revocations.expect("it is not switched off"))
 }
 
-/// A folder of its own, and a clock that can be set.
+/// What is beside a file.
+fn files(folder: &Path) -> Vec<fs::DirEntry> {
+    fs::read_dir(folder).unwrap().map(Result::unwrap).collect()
+}
+
+/// A folder of its own, and a clock that can be set beside one that cannot.
 struct Place {
     folder: TempDir,
     clock: Arc<AtomicU64>,
+    uptime: Arc<AtomicU64>,
 }
 
 impl Place {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), clock: Arc::new(AtomicU64::new(NOW)) }
+        Self { folder: tempfile::tempdir().unwrap(), clock: Arc::new(AtomicU64::new(NOW)), uptime: Arc::default() }
     }
 
     fn file(&self) -> PathBuf {
@@ -47,9 +53,12 @@ impl Place {
     }
 
     fn try_open(&self, poll_ms: u64) -> Result<Arc<Revocations>, String> {
-        let clock = Arc::clone(&self.clock);
+        let (clock, uptime) = (Arc::clone(&self.clock), Arc::clone(&self.uptime));
         let config = RevocationConfig { poll_ms, ..RevocationConfig::default() };
-        open_on(&config, self.folder.path(), move || clock.load(Ordering::Relaxed))
+        let now = move || clock.load(Ordering::Relaxed);
+        let uptime = move || Duration::from_secs(uptime.load(Ordering::Relaxed));
+        let revocations = Revocations::open_at(&config, "jwt", self.folder.path(), now, uptime);
+        revocations.map(|revocations| revocations.expect("it is not switched off"))
     }
 
     /// Its thread sleeps through the test, which looks itself.
@@ -59,18 +68,16 @@ impl Place {
 
     fn wait(&self, seconds: u64) {
         self.clock.fetch_add(seconds, Ordering::Relaxed);
+        self.uptime.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn set_clock(&self, unix_seconds: u64) {
+        self.clock.store(unix_seconds, Ordering::Relaxed);
     }
 
     /// Another program's view of the file.
     fn sql<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
         Connection::open(self.file()).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
-    }
-
-    /// As must be done when a file is replaced: SQLite would read the old one's log with the new one.
-    fn remove_log(&self) {
-        for end in ["-wal", "-shm"] {
-            let _ = fs::remove_file(format!("{}{end}", self.file().display()));
-        }
     }
 
     fn execute(&self, statements: &str) {
@@ -150,8 +157,9 @@ fn the_first_reason_and_date_stay_and_the_later_expiry() {
     assert_eq!(place.sql::<i64>("SELECT count(*) FROM revoked_tokens"), 1);
 
     // Who knew the earlier expiry does not forget it either.
+    let mut watcher = Watcher::new(Arc::clone(&revocations.shared));
     place.wait(1000 * HOUR);
-    Watcher::new(Arc::clone(&revocations.shared)).turn();
+    watcher.turn();
     assert!(revocations.has("a"));
 }
 
@@ -217,12 +225,14 @@ fn what_is_too_long_is_an_error() {
     let revocations = place.open();
     let (most, more) = ("x".repeat(1024), "x".repeat(1025));
     assert_eq!(revocations.revoke_token(&most, Some(&most), None, &most), Ok(true));
-    for (jti, actor, reason, what) in
-        [(&more, &most, &most, "jti"), (&most, &more, &most, "actor"), (&most, &most, &more, "reason")]
-    {
+    assert_eq!(revocations.revoked(&most).unwrap().unwrap().actor_id.as_deref(), Some(&*most));
+    for (jti, reason, what) in [(&more, &most, "jti"), (&most, &more, "reason")] {
         let expected = NotRevoked::Argument(format!("`{what}`: 1025 bytes long, expected at most 1024"));
-        assert_eq!(revocations.revoke_token(jti, Some(actor), None, reason), Err(expected));
+        assert_eq!(revocations.revoke_token(jti, None, None, reason), Err(expected));
     }
+    // A token must be revocable, whoever it stands for.
+    assert_eq!(revocations.revoke_token("a", Some(&more), None, ""), Ok(true));
+    assert!(revocations.has("a") && revocations.revoked("a").unwrap().unwrap().actor_id.is_none());
     assert!(revocations.revoke_before(Some(&more), NOW, "").is_err());
     assert!(revocations.revoke_before(None, NOW, &more).is_err());
     assert!(revocations.revoke_token("", None, None, "").is_err());
@@ -396,8 +406,9 @@ fn what_has_expired_is_forgotten_in_time() {
     assert_eq!(rows(), 2);
     // Whoever comes later does not learn of it at all.
     place.wait(200 * HOUR);
+    watcher.turn();
     let later = place.open();
-    assert!(!later.has("long") && later.has("eternal") && rows() == 2);
+    assert!(!later.has("long") && later.has("eternal") && rows() == 1);
     // A number does not come back, or others would take the new row for the old one.
     watcher.turn();
     assert!(later.revoke("new", None));
@@ -416,6 +427,7 @@ fn what_has_expired_is_deleted_in_batches() {
     ));
     let mut watcher = Watcher::new(Arc::clone(&revocations.shared));
     let rows = || place.sql::<u32>("SELECT count(*) FROM revoked_tokens");
+    place.wait(HOUR);
     let left = [(); 3].map(|()| {
         watcher.turn();
         rows()
@@ -430,10 +442,54 @@ fn a_clock_that_was_wrong_does_not_stop_the_tidying() {
     let mut watcher = Watcher::new(Arc::clone(&revocations.shared));
     place.wait(1_000_000 * HOUR);
     watcher.turn();
-    place.clock.store(NOW, Ordering::Relaxed);
+    place.set_clock(NOW);
     revocations.revoke("a", Some(NOW - 25 * HOUR));
     watcher.turn();
+    place.wait(HOUR - 1);
+    watcher.turn();
+    assert!(revocations.has("a"), "the clock was set less than an hour ago");
+    place.wait(1);
+    watcher.turn();
     assert!(!revocations.has("a"));
+}
+
+#[test]
+fn a_clock_that_is_ahead_for_a_while_deletes_nothing() {
+    let place = Place::new();
+    let revocations = place.open();
+    let mut watcher = Watcher::new(Arc::clone(&revocations.shared));
+    revocations.revoke("a", Some(NOW + 60));
+    let kept = |what: &str| {
+        assert!(revocations.has("a") && revocations.revoked("a").unwrap().is_some(), "{what}");
+        assert!(place.open().has("a"), "{what}: who comes now does not learn of it");
+    };
+    place.set_clock(NOW + 72 * HOUR);
+    watcher.turn();
+    kept("at the start");
+    place.set_clock(NOW);
+    watcher.turn();
+    place.wait(2 * HOUR);
+    watcher.turn();
+    // Due again, but the clock was set meanwhile; and it stays wrong for many turns.
+    place.wait(2 * HOUR);
+    place.set_clock(NOW + 72 * HOUR);
+    for _ in 0..50 {
+        watcher.turn();
+        place.wait(60);
+        kept("later");
+    }
+    place.set_clock(NOW + 5 * HOUR);
+    watcher.turn();
+    place.wait(2 * HOUR);
+    watcher.turn();
+    kept("when it was put right");
+    // Small steps are usual.
+    place.set_clock(NOW + 30 * HOUR);
+    watcher.turn();
+    place.wait(HOUR);
+    place.clock.fetch_add(500, Ordering::Relaxed);
+    watcher.turn();
+    assert!(!revocations.has("a") && revocations.revoked("a") == Ok(None));
 }
 
 #[cfg(unix)]
@@ -443,10 +499,28 @@ fn the_file_is_its_owners_alone() {
     let place = Place::new();
     let revocations = place.open();
     revocations.revoke("a", None);
-    let files: Vec<_> = fs::read_dir(place.folder.path()).unwrap().map(Result::unwrap).collect();
-    assert_eq!(files.len(), 3, "the file, its log and its index: {files:?}");
+    let files = files(place.folder.path());
+    assert_eq!(files.len(), 3, "the file, its journal and its lock: {files:?}");
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+}
+
+/// Or else the service that lives there could read nothing any more.
+#[cfg(unix)]
+#[test]
+fn what_root_creates_belongs_to_the_folders_owner() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let place = Place::new();
+    if !rustix::process::geteuid().is_root() || chown(place.folder.path(), Some(65534), Some(65533)).is_err() {
+        return;
+    }
+    place.open().revoke("a", None);
+    let files = files(place.folder.path());
+    assert_eq!(files.len(), 3, "{files:?}");
+    for file in files {
+        let metadata = file.metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (65534, 65533, 0o600), "{file:?}");
     }
 }
 
@@ -454,7 +528,7 @@ fn the_file_is_its_owners_alone() {
 fn a_revocation_is_written_for_good() {
     let place = Place::new();
     place.open().revoke("a", None);
-    assert_eq!(place.sql::<String>("PRAGMA journal_mode"), "wal");
+    assert_eq!(place.sql::<String>("PRAGMA journal_mode"), "delete", "that is, no write-ahead log");
     assert_eq!(place.sql::<i64>("PRAGMA user_version"), 1);
     let strict = "SELECT count(*) FROM pragma_table_list WHERE name IN ('revoked_tokens', 'cutoffs') AND strict";
     assert_eq!(place.sql::<i64>(strict), 2);
@@ -522,7 +596,7 @@ fn a_folder_that_cannot_be_written_is_good_until_the_first_revocation() {
     let revocations = open_on(&RevocationConfig::default(), folder, || NOW).unwrap();
     assert!(!revocations.has("a") && revocations.list(None, 1) == Ok(Vec::new()));
     let Err(NotRevoked::Store(error)) = revocations.revoke_token("a", None, None, "") else { panic!("it was kept") };
-    assert!(error.contains("/jwt-revocations.db: cannot create the file: "), "{error}");
+    assert!(error.contains("/jwt-revocations.db-lock: cannot be locked: "), "{error}");
     assert!(!revocations.has("a"));
 }
 
@@ -538,7 +612,6 @@ fn a_file_that_was_replaced_is_read_as_a_whole() {
     }
     revocations.look().unwrap();
     fs::rename(backup.file(), place.file()).unwrap();
-    place.remove_log();
     revocations.look().unwrap();
     assert!(["a", "b", "c", "old-1", "old-2"].iter().all(|jti| revocations.has(jti)));
     assert_eq!(jtis(&revocations.list(None, 10).unwrap()), ["old-1", "old-2"]);
@@ -575,9 +648,7 @@ fn a_file_that_is_gone_is_told_once_and_nothing_is_forgotten() {
     };
     assert_eq!(turns(&mut watcher), 0);
     let aside = place.folder.path().join("aside");
-    place.execute("PRAGMA wal_checkpoint(TRUNCATE)");
     fs::rename(place.file(), &aside).unwrap();
-    place.remove_log();
     assert_eq!(turns(&mut watcher), 1);
     assert!(revocations.has("a"));
     assert!(revocations.revoked("a").unwrap_err().ends_with("the file is gone"));
@@ -592,6 +663,66 @@ fn a_file_that_is_gone_is_told_once_and_nothing_is_forgotten() {
     assert_eq!(turns(&mut watcher), 4);
     let warnings = warnings.0.lock().unwrap();
     assert!(warnings[0].contains("the file is gone") && warnings[1].contains("not a SQLite file"), "{warnings:?}");
+}
+
+/// Earlier versions used a write-ahead log, which one of them may still have open.
+#[test]
+fn a_file_with_a_write_ahead_log_is_converted() {
+    let log = |place: &Place| place.file().with_extension("db-wal").exists();
+    for write in [false, true] {
+        let place = Place::new();
+        place.open().revoke("a", None);
+        place.execute("PRAGMA journal_mode = WAL");
+        assert_eq!(place.sql::<String>("PRAGMA journal_mode"), "wal");
+        let earlier = Connection::open(place.file()).unwrap();
+        let insert = "INSERT INTO revoked_tokens (jti, revoked_at, reason) VALUES (?1, 1, '')";
+        earlier.execute(insert, ["b"]).unwrap();
+
+        let (one, two) = (place.open(), place.open());
+        assert!(one.has("a") && one.has("b"));
+        if write {
+            assert!(one.revoke("c", None) && two.revoke("d", None));
+        }
+        assert_eq!(
+            earlier.query_row("SELECT count(*) FROM revoked_tokens", [], |row| row.get(0)),
+            Ok(2 + i64::from(write) * 2)
+        );
+        earlier.execute(insert, ["e"]).unwrap();
+        assert!(one.look().is_ok() && two.look().is_ok());
+        assert!(log(&place) && one.has("e") && two.has("e"));
+        drop(earlier);
+        if write {
+            assert!(one.revoke("f", None))
+        } else {
+            one.look().unwrap()
+        }
+        assert!(!log(&place), "write: {write}");
+        assert_eq!(place.sql::<String>("PRAGMA journal_mode"), "delete");
+        assert!(two.revoke("g", None));
+        one.look().unwrap();
+        assert!(one.has("g"));
+    }
+}
+
+/// As much as SQLite had written when the process died is undone by whoever comes first, if only to ask.
+#[test]
+fn what_was_half_written_is_undone() {
+    let (place, copy) = (Place::new(), Place::new());
+    place.open().revoke("a", None);
+    let dying = Connection::open(place.file()).unwrap();
+    dying.execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
+    for number in 0..300 {
+        let insert = "INSERT INTO revoked_tokens (jti, revoked_at, reason) VALUES (?1, 1, '')";
+        dying.execute(insert, [format!("{number}-{}", "x".repeat(1000))]).unwrap();
+    }
+    for end in ["", "-journal"] {
+        fs::copy(format!("{}{end}", place.file().display()), format!("{}{end}", copy.file().display())).unwrap();
+    }
+    assert!(fs::metadata(copy.file()).unwrap().len() > 64 * 1024, "the copy holds what is to be undone");
+    let revocations = copy.open();
+    assert!(revocations.has("a"));
+    assert_eq!(jtis(&revocations.list(None, 1000).unwrap()), ["a"]);
+    assert_eq!(fs::metadata(copy.file().with_extension("db-journal")).map_or(0, |journal| journal.len()), 0);
 }
 
 /// While another process writes for long, its readers read on; whoever wants to write, too, waits for it.

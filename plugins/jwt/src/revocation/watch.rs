@@ -46,15 +46,16 @@ impl Drop for Watch {
 /// What the thread knows from one turn to the next.
 pub(super) struct Watcher {
     shared: Arc<Shared>,
-    /// When what had expired was forgotten last, in Unix seconds.
-    tidied_at: Option<u64>,
+    /// When what had expired was forgotten last, this was started, or the clock was set: whichever came last.
+    since: Clocks,
     looking: Complaint,
     tidying: Complaint,
 }
 
 impl Watcher {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, tidied_at: None, looking: Complaint::default(), tidying: Complaint::default() }
+        let since = Clocks::read(&shared);
+        Self { shared, since, looking: Complaint::default(), tidying: Complaint::default() }
     }
 
     fn run(mut self, stopped: &Receiver<Infallible>, every: Duration) {
@@ -63,8 +64,8 @@ impl Watcher {
         }
     }
 
-    /// Looks for news and, once an hour, forgets what has expired. Never the latter without the former: an expiry may
-    /// have been put off.
+    /// Looks for news and, after each hour in which the clock was not set, forgets what has expired. Never the latter
+    /// without the former: an expiry may have been put off.
     pub(super) fn turn(&mut self) {
         let looked = self.shared.look();
         let current = looked.is_ok();
@@ -77,23 +78,45 @@ impl Watcher {
     }
 
     fn tidy(&mut self) {
-        let now = (self.shared.now)();
-        // A clock may be set back, too.
-        if self.tidied_at.is_some_and(|tidied_at| now.abs_diff(tidied_at) < TIDY_EVERY_SECONDS) {
+        let now = Clocks::read(&self.shared);
+        // By a clock that is ahead for a moment, revocations would be deleted for good that are still needed.
+        if !is_steady(self.since, now) {
+            self.since = now;
+        }
+        if now.uptime.saturating_sub(self.since.uptime) < TIDY_EVERY {
             return;
         }
-        let before = now.saturating_sub(SLACK_SECONDS);
+        let before = now.unix_seconds.saturating_sub(SLACK_SECONDS);
         let forgotten = self.shared.store.forget_expired(before, BATCH);
         // The next batch has its turn after the next look, so that others can write.
         if forgotten.as_ref().is_ok_and(|rows| *rows >= BATCH as usize) {
             return;
         }
         self.shared.memory.tokens.forget_expired(before);
-        self.tidied_at = Some(now);
+        self.since = now;
         if let Some(error) = self.tidying.news(forgotten.map(drop)) {
             tracing::warn!(error, "revoked tokens that have expired cannot be deleted");
         }
     }
+}
+
+/// One moment, by the clock that can be set, and by the one that cannot.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    unix_seconds: u64,
+    uptime: Duration,
+}
+
+impl Clocks {
+    fn read(shared: &Shared) -> Self {
+        Self { unix_seconds: (shared.now)(), uptime: (shared.uptime)() }
+    }
+}
+
+/// Whether both clocks have gone as far. After a sleep of the machine they have not, either.
+fn is_steady(from: Clocks, to: Clocks) -> bool {
+    let expected = from.unix_seconds.saturating_add(to.uptime.saturating_sub(from.uptime).as_secs());
+    to.unix_seconds.abs_diff(expected) <= MAX_DIFFERENCE_SECONDS
 }
 
 /// Says what is wrong, once.
@@ -113,7 +136,10 @@ impl Complaint {
 
 /// For how long a revoked token is remembered after it has expired, for verifiers with a leeway and clocks that are
 /// wrong by a time zone.
-pub(super) const SLACK_SECONDS: u64 = 24 * 3600;
-const TIDY_EVERY_SECONDS: u64 = 3600;
+const SLACK_SECONDS: u64 = 24 * 3600;
+/// Also for how long a clock must have gone steadily, to be believed.
+const TIDY_EVERY: Duration = Duration::from_secs(3600);
+/// A clock that is put right by this much was not wrong.
+const MAX_DIFFERENCE_SECONDS: u64 = 600;
 /// Rows that are deleted at once: of a million, some 40 ms during which nobody else can write.
 pub(super) const BATCH: u32 = 1000;
