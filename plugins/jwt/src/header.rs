@@ -44,7 +44,8 @@ impl Header {
     /// Reads a header as it is spelled in a token; `None` if that is no header of anybody's.
     pub(crate) fn read(part: &str) -> Option<Self> {
         if part.len() > MAX_HEADER_CHARACTERS {
-            let beginning = compact::decode_leniently(&part[..part.floor_char_boundary(BEGINNING)]);
+            let beginning: String = part.chars().take(BEGINNING).collect();
+            let beginning = compact::decode_leniently(&beginning);
             let fault = Some("header is longer than 16 KiB");
             let unread = Self { algorithm: Named::Unreadable, kid: None, typ: None, fault };
             return looks_like_an_object(&String::from_utf8_lossy(&beginning)).then_some(unread);
