@@ -35,8 +35,11 @@ fn main() {
     table::print_verdict();
 }
 
+/// A part of the run: its name, and what it does.
+type Section = (&'static str, fn(Effort));
+
 /// What is measured; a few alone by name, as in `cargo bench -p token-host -- jwt`.
-const SECTIONS: [(&str, fn(Effort)); 7] = [
+const SECTIONS: [Section; 7] = [
     ("boundary", boundary::measure),
     ("jwt", jwt::measure),
     ("scaling", scaling::measure),
