@@ -702,3 +702,38 @@ fn no_byte_of_a_token_can_be_changed() {
         assert!(!matches!(gate.outcome(&good[..index]), Outcome::Accepted(_)), "the first {index}");
     }
 }
+
+#[test]
+fn the_rfcs_own_tokens() {
+    let gate = |key: &str, now: u64| {
+        let gate = Gate::of(&format!("keys = [{{ algorithm = 'HS256', key = '''{key}''' }}]\nleeway_seconds = 0"));
+        gate.clock.set(now);
+        gate
+    };
+    // RFC 7515 appendix A.1, which is RFC 7519 §3.1 as well: its signature is good, and it names nobody.
+    let key =
+        r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}"#;
+    let claims = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    let joe = format!("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{claims}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    let rejected = |kind, message: &str| Outcome::Rejected(kind, message.to_owned());
+    let (in_time, late) = (gate(key, 1_300_819_379), gate(key, 1_300_819_380));
+    assert_eq!(in_time.outcome(&joe), rejected(ReasonKind::Malformed, "token names no actor"));
+    assert_eq!(late.outcome(&joe), rejected(ReasonKind::Expired, "token has expired"));
+    let other = gate(&key.replace("AyM1", "AyM2"), 1_300_819_379);
+    assert_eq!(other.outcome(&joe), rejected(ReasonKind::BadSignature, "token signature is invalid"));
+    // RFC 7519 §6.1, which is RFC 7515 appendix A.5: not signed.
+    let unsigned = format!("eyJhbGciOiJub25lIn0.{claims}.");
+    assert_eq!(in_time.outcome(&unsigned), rejected(ReasonKind::Malformed, "token is not signed (`alg` none)"));
+    // RFC 7515 appendix E: must be rejected, because of `crit`; and of `none`, which is seen first.
+    let undefined = "{\"alg\":\"none\",\r\n \"crit\":[\"http://example.com/UNDEFINED\"],\r\n \"http://example.com/UNDEFINED\":true\r\n}";
+    let extended = format!("{}.RkFJTA.", URL_SAFE_NO_PAD.encode(undefined));
+    assert!(matches!(in_time.outcome(&extended), Outcome::Rejected(ReasonKind::Malformed, _)));
+    let signed = jwt(undefined.replace("none", "HS256"), "FAIL");
+    Gate::new().malformed(&signed, "header has critical parameters that are not understood");
+    // RFC 7797 §4.2: a payload that is not encoded.
+    let unencoded =
+        "eyJhbGciOiJIUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19.$.02.A5dxf2s96_n5FLueVuW1Z_vh161FwXZC4YLPff6dmDY";
+    for token in [unencoded.to_owned(), unencoded.replace("$.02", ""), unencoded.replace("$.02", "JC4wMg")] {
+        assert!(matches!(gate(key, NOW).outcome(&token), Outcome::Rejected(ReasonKind::Malformed, _)), "{token}");
+    }
+}
