@@ -81,8 +81,20 @@ fn load(engine: &Engine, request: &Request, bytes: Vec<u8>) -> Result<Arc<Image>
     guard::put_above(size_bytes);
     let image = engine.images.load(&examined)?;
     guard::put_below();
+    limit_memory(request);
     Ok(image)
 }
+
+/// What the guards did not need is not the plugin's either.
+#[cfg(unix)]
+fn limit_memory(request: &Request) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let current = Some(request.max_memory_bytes.saturating_add(guard::taken()));
+    let _ = setrlimit(Resource::As, Rlimit { current, ..getrlimit(Resource::As) });
+}
+
+#[cfg(not(unix))]
+fn limit_memory(_: &Request) {}
 
 fn conform(image: &Image, request: &Request, report: &mut Report) -> io::Result<bool> {
     let new_instance = image.root.new_instance();

@@ -5,6 +5,9 @@
 //! a displacement reaches it finds nothing in the child either, and crashes there.
 #![cfg_attr(all(unix, target_pointer_width = "64"), allow(unsafe_code))]
 
+#[cfg(unix)]
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// How far code reaches by a displacement of 32 bits.
 #[cfg(all(unix, target_pointer_width = "64"))]
 const REACH_BYTES: u64 = 1 << 31;
@@ -57,19 +60,33 @@ pub(super) fn put_below() {
     let _ = take(REACH_BYTES as usize);
 }
 
+/// The address space that guards have, in bytes.
+#[cfg(unix)]
+pub(super) fn taken() -> u64 {
+    TAKEN.load(Ordering::Relaxed)
+}
+
+#[cfg(unix)]
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
 /// The address of a range that nobody can use.
 #[cfg(all(unix, target_pointer_width = "64"))]
 fn take(bytes: usize) -> Option<usize> {
     use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
     // SAFETY: a new mapping, where the system chooses; it is never read or written.
     let taken = unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, ProtFlags::empty(), MapFlags::PRIVATE) };
-    taken.ok().map(|address| address.addr())
+    let address = taken.ok()?.addr();
+    TAKEN.fetch_add(bytes as u64, Ordering::Relaxed);
+    Some(address)
 }
 
 #[cfg(all(unix, target_pointer_width = "64"))]
 fn give_back(address: usize, bytes: usize) {
     // SAFETY: `take` has just mapped these bytes at this address, and nothing refers to them.
-    let _ = unsafe { rustix::mm::munmap(std::ptr::without_provenance_mut(address), bytes) };
+    let given_back = unsafe { rustix::mm::munmap(std::ptr::without_provenance_mut(address), bytes) };
+    if given_back.is_ok() {
+        TAKEN.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 #[cfg(not(all(unix, target_pointer_width = "64")))]

@@ -15,10 +15,20 @@ use crate::{
     keys::{Key, known::Keys},
 };
 
-/// What is written into every token.
+/// Makes tokens.
 #[derive(Debug)]
 pub(crate) struct Issuer {
-    pub(crate) keys: Arc<Keys>,
+    keys: Arc<Keys>,
+    settings: Settings,
+    /// The usual header, encoded, with the full stop behind it.
+    usual_header: String,
+    /// `iss` and `aud` as they stand in every token that asks for no other audience: `,"iss":...`.
+    usual_parties: String,
+}
+
+/// What is written into every token.
+#[derive(Debug)]
+pub(crate) struct Settings {
     pub(crate) issuer: Option<String>,
     pub(crate) audience: Vec<String>,
     pub(crate) subject: Option<String>,
@@ -27,38 +37,22 @@ pub(crate) struct Issuer {
     /// Seconds; none: for ever.
     pub(crate) access_life: Option<u64>,
     pub(crate) refresh_life: Option<u64>,
-    /// The usual header, encoded, with the full stop behind it.
-    usual_header: String,
-    /// `iss` and `aud` as they stand in every token that asks for no other audience: `,"iss":...`.
-    usual_parties: String,
-}
-
-/// The settings of an [`Issuer`].
-#[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) issuer: Option<String>,
-    pub(crate) audience: Vec<String>,
-    pub(crate) subject: Option<String>,
-    pub(crate) typ: String,
-    pub(crate) id_claim: String,
-    pub(crate) access_life: Option<u64>,
-    pub(crate) refresh_life: Option<u64>,
 }
 
 impl Issuer {
     pub(crate) fn new(keys: Arc<Keys>, settings: Settings) -> Self {
-        let Settings { issuer, audience, subject, typ, id_claim, access_life, refresh_life } = settings;
         let mut usual_parties = String::new();
-        if let Some(issuer) = &issuer {
+        if let Some(issuer) = &settings.issuer {
             member(&mut usual_parties, "iss", issuer);
         }
-        match audience.as_slice() {
+        match settings.audience.as_slice() {
             [] => {}
             [one] => member(&mut usual_parties, "aud", one),
             several => member(&mut usual_parties, "aud", several),
         }
-        let usual_header = keys.signing().map_or_else(String::new, |key| encoded_header(key, &typ, &Map::new()));
-        Self { keys, issuer, audience, subject, typ, id_claim, access_life, refresh_life, usual_header, usual_parties }
+        let header = |key| encoded_header(key, &settings.typ, &Map::new());
+        let usual_header = keys.signing().map_or_else(String::new, header);
+        Self { keys, settings, usual_header, usual_parties }
     }
 
     /// The header of tokens that ask for nothing special, as it is spelled in them.
@@ -81,10 +75,10 @@ impl Issuer {
 
         let mut claims = String::with_capacity(FIXED_CLAIM_BYTES + request.actor_id.len() + self.usual_parties.len());
         claims.push('{');
-        push_quoted(&mut claims, &self.id_claim);
+        push_quoted(&mut claims, &self.settings.id_claim);
         claims.push(':');
         push_quoted(&mut claims, &request.actor_id);
-        if let Some(subject) = self.subject.as_deref().filter(|_| self.id_claim != "sub") {
+        if let Some(subject) = self.settings.subject.as_deref().filter(|_| self.settings.id_claim != "sub") {
             member(&mut claims, "sub", subject);
         }
         match details.claims.get("aud") {
@@ -111,12 +105,12 @@ impl Issuer {
         claims.push('}');
         if !details.claims.is_empty() {
             // What is made must be accepted.
-            let id_claim = Some(self.id_claim.as_str()).filter(|name| *name != "sub");
+            let id_claim = Some(self.settings.id_claim.as_str()).filter(|name| *name != "sub");
             Claims::read_strictly(&claims, id_claim).map_err(PluginError::invalid_argument)?;
         }
 
         let asked_typ = self.typ_of(&details.headers)?;
-        if is_access_token_type(asked_typ.unwrap_or(&self.typ)) {
+        if is_access_token_type(asked_typ.unwrap_or(&self.settings.typ)) {
             self.check_profile(&details.claims)?;
         }
         let mut token;
@@ -124,7 +118,7 @@ impl Issuer {
             token = String::with_capacity(self.usual_header.len() + claims.len() * 4 / 3 + MAX_USUAL_SIGNATURE);
             token.push_str(&self.usual_header);
         } else {
-            token = encoded_header(key, asked_typ.unwrap_or(&self.typ), &details.headers);
+            token = encoded_header(key, asked_typ.unwrap_or(&self.settings.typ), &details.headers);
             let header = Header::read(token.trim_end_matches('.'));
             if let Some(fault) = header.map_or(Some("header cannot be read"), |header| header.fault) {
                 return Err(PluginError::invalid_argument(fault));
@@ -144,8 +138,8 @@ impl Issuer {
         if actor_id.contains('\0') {
             return Err(PluginError::invalid_argument("the actor id has a NUL in it"));
         }
-        match &self.subject {
-            Some(subject) if self.id_claim == "sub" && subject != actor_id => {
+        match &self.settings.subject {
+            Some(subject) if self.settings.id_claim == "sub" && subject != actor_id => {
                 Err(PluginError::invalid_argument("tokens of this handler are for another subject alone"))
             }
             _ => Ok(()),
@@ -153,7 +147,8 @@ impl Issuer {
     }
 
     fn expires_at(&self, now: u64, after: Option<u64>, kind: Option<TokenKind>) -> Result<Option<u64>> {
-        let usual = if kind == Some(TokenKind::Refresh) { self.refresh_life } else { self.access_life };
+        let usual =
+            if kind == Some(TokenKind::Refresh) { self.settings.refresh_life } else { self.settings.access_life };
         match after.or(usual) {
             None => Ok(None),
             Some(life) => match now.checked_add(life).filter(|expires| *expires <= MAX_SECONDS) {
@@ -166,7 +161,7 @@ impl Issuer {
     /// `iss`, and an audience that was asked for: one or some of those that are configured, or any if none is.
     fn push_parties_with(&self, audience: &Value, claims: &mut String) -> Result<()> {
         let is_allowed = |one: &Value| match one {
-            Value::String(one) => self.audience.is_empty() || self.audience.contains(one),
+            Value::String(one) => self.settings.audience.is_empty() || self.settings.audience.contains(one),
             _ => false,
         };
         let are_allowed = match audience {
@@ -176,7 +171,7 @@ impl Issuer {
         if !are_allowed {
             return Err(PluginError::invalid_argument("`aud` is not among the audiences that are configured"));
         }
-        if let Some(issuer) = &self.issuer {
+        if let Some(issuer) = &self.settings.issuer {
             member(claims, "iss", issuer);
         }
         member(claims, "aud", audience);
@@ -188,7 +183,7 @@ impl Issuer {
             if name == "aud" {
                 continue;
             }
-            if WRITTEN_CLAIMS.contains(&name.as_str()) || *name == self.id_claim {
+            if WRITTEN_CLAIMS.contains(&name.as_str()) || *name == self.settings.id_claim {
                 return Err(PluginError::invalid_argument(format!("the claim `{name}` is written by the handler")));
             }
             member(claims, name, value);
@@ -203,21 +198,21 @@ impl Issuer {
         }
         match headers.get("typ") {
             None => Ok(None),
-            Some(Value::String(typ)) if typ.eq_ignore_ascii_case(&self.typ) || is_access_token_type(typ) => {
+            Some(Value::String(typ)) if typ.eq_ignore_ascii_case(&self.settings.typ) || is_access_token_type(typ) => {
                 Ok(Some(typ))
             }
-            Some(_) => Err(PluginError::invalid_argument(format!("`typ` is `{}` or `at+jwt`", self.typ))),
+            Some(_) => Err(PluginError::invalid_argument(format!("`typ` is `{}` or `at+jwt`", self.settings.typ))),
         }
     }
 
     /// RFC 9068 §2.2.
     fn check_profile(&self, additional: &Map<String, Value>) -> Result<()> {
-        let has_audience = !self.audience.is_empty() || additional.contains_key("aud");
-        if self.issuer.is_none() || !has_audience {
+        let has_audience = !self.settings.audience.is_empty() || additional.contains_key("aud");
+        if self.settings.issuer.is_none() || !has_audience {
             return Err(PluginError::invalid_argument("at+jwt (RFC 9068) needs an issuer and an audience"));
         }
         match additional.get("client_id") {
-            None if self.id_claim == "client_id" => Ok(()),
+            None if self.settings.id_claim == "client_id" => Ok(()),
             Some(Value::String(client)) if !client.is_empty() => Ok(()),
             _ => Err(PluginError::invalid_argument("at+jwt (RFC 9068) needs the claim `client_id`")),
         }
