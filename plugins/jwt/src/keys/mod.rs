@@ -190,7 +190,8 @@ fn is_ssh_public_key(text: &str) -> bool {
 
 fn is_jwk(text: &str) -> bool {
     let is_key = |value: &serde_json::Value| value.get("kty").is_some() || value.get("keys").is_some();
-    serde_json::from_str(text).is_ok_and(|value| is_key(&value)) || (text.starts_with('{') && text.contains("\"kty\""))
+    serde_json::from_str(text).is_ok_and(|value| is_key(&value))
+        || (text.starts_with(['{', '[']) && text.contains("\"kty\""))
 }
 
 /// A text from outside for a message: quoted, with its control characters escaped, and not longer than a line.
