@@ -207,7 +207,6 @@ impl Instance {
         };
         let read = |answer| result_from_v1(answer).map(RString::into_string);
         match &self.handlers[handler].object {
-            // A handler that only computes when it judges a token may still keep its revocations on a disk.
             Object::Inline(handler, _) | Object::Blocking(handler) => {
                 let (handler, context) = (Arc::clone(handler), context.to_owned());
                 self.blocking(permit, deadline, move || {

@@ -30,17 +30,7 @@ fn signed_tokens() {
     let mut scratch = Scratch::new();
     // So that what is behind the host's own bound is reached.
     scratch.host("max_token_bytes = 1048576").signed("");
-    let host = Host::builder().config_file(scratch.config()).clock(Stopped).build().unwrap();
-    let accepted = Cell::new(0);
-    let judge = |token: &str| {
-        let verdict = host.verify_blocking(token, &RequestContext::default()).verdict.unwrap();
-        accepted.set(accepted.get() + u32::from(matches!(verdict, Verdict::Accepted(_))));
-        verdict
-    };
-    for bytes in mutants(fuzz::tokens(), 100_000) {
-        fuzz::signed(judge, &bytes);
-    }
-    assert!(accepted.get() > 100, "what stayed good is still accepted: {} times", accepted.get());
+    judged(&scratch, fuzz::tokens(), |judge, bytes| fuzz::signed(judge, bytes));
 }
 
 #[test]
@@ -48,17 +38,7 @@ fn json_web_tokens() {
     let mut scratch = Scratch::new();
     let settings = format!("secret = '{JWT_SECRET}'\nkind = 'any'\nrevocation = {{ url = 'none' }}");
     scratch.host("max_token_bytes = 1048576").plugin("jwt", Plugin::Jwt, &settings);
-    let host = Host::builder().config_file(scratch.config()).clock(Stopped).build().unwrap();
-    let accepted = Cell::new(0);
-    let judge = |token: &str| {
-        let verdict = host.verify_blocking(token, &RequestContext::default()).verdict.unwrap();
-        accepted.set(accepted.get() + u32::from(matches!(verdict, Verdict::Accepted(_))));
-        verdict
-    };
-    for bytes in mutants(fuzz::jwts(), 100_000) {
-        fuzz::jwt(judge, &bytes);
-    }
-    assert!(accepted.get() > 100, "what stayed good is still accepted: {} times", accepted.get());
+    judged(&scratch, fuzz::jwts(), |judge, bytes| fuzz::jwt(judge, bytes));
 }
 
 #[test]
@@ -67,6 +47,21 @@ fn what_is_changed_was_good() {
     Config::parse(&config, Origin::Text, Path::new("no-such-folder"), MakeSecrets::Ephemeral).unwrap();
     let inspected = inspect_bytes(Path::new("library"), &fuzz::libraries()[0]).unwrap();
     assert!(inspected.objection.is_none(), "{inspected:?}");
+}
+
+/// Has a host judge what mutants of these are made into.
+fn judged(scratch: &Scratch, seeds: Vec<Vec<u8>>, check: impl Fn(&dyn Fn(&str) -> Verdict, &[u8])) {
+    let host = Host::builder().config_file(scratch.config()).clock(Stopped).build().unwrap();
+    let accepted = Cell::new(0);
+    let judge = |token: &str| {
+        let verdict = host.verify_blocking(token, &RequestContext::default()).verdict.unwrap();
+        accepted.set(accepted.get() + u32::from(matches!(verdict, Verdict::Accepted(_))));
+        verdict
+    };
+    for bytes in mutants(seeds, 100_000) {
+        check(&judge, &bytes);
+    }
+    assert!(accepted.get() > 100, "what stayed good is still accepted: {} times", accepted.get());
 }
 
 struct Stopped;
