@@ -213,8 +213,12 @@ impl Engine {
     }
 
     fn tell(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
+        let mut token_id = None;
         let (kind, actor_id, reason) = match &answer.verdict {
-            Ok(Verdict::Accepted(actor)) => (EventKind::TokenUsed, Some(actor.id().to_owned()), None),
+            Ok(Verdict::Accepted(actor)) => {
+                token_id = actor.token_id().map(str::to_owned);
+                (EventKind::TokenUsed, Some(actor.id().to_owned()), None)
+            }
             Ok(Verdict::Rejected(reason)) if reason.kind() == ReasonKind::Expired => {
                 (EventKind::TokenExpired, None, Some(reason.to_string()))
             }
@@ -223,7 +227,7 @@ impl Engine {
         };
         let mut event = self.event(kind, context);
         event.handler = answer.by.map(|handler| handler.name().to_owned());
-        (event.actor_id, event.reason) = (actor_id, reason);
+        (event.actor_id, event.token_id, event.reason) = (actor_id, token_id, reason);
         self.events.emit(registry, &event);
     }
 }

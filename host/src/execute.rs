@@ -203,8 +203,9 @@ impl Drop for Running {
     }
 }
 
-/// Waits for a future on this thread. It is polled once without any set-up: what does not wait costs no allocation.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+/// Waits for a future on this thread: for code that is not async. Also to be called inside a runtime, whose thread it then
+/// blocks. What does not wait costs no allocation.
+pub fn block_on<F: Future>(future: F) -> F::Output {
     use std::task::{Context, Poll, Waker};
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -28,7 +28,7 @@ pub(crate) struct Handler {
     pub(crate) claims: Vec<String>,
     /// What may be tried before it serves.
     pub(crate) trial: Trial,
-    /// Inline handlers alone: all others have a deadline.
+    /// What runs on the caller's task alone, and so has no deadline: inline handlers, and what async ones answer at once.
     pub(crate) watched: Option<Arc<Watched>>,
     object: Object,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Handler {
 enum Object {
     Inline(Arc<v1::Handler>, Tag),
     Blocking(Arc<v1::Handler>),
-    Async(v1::AsyncHandler),
+    Async(v1::AsyncHandler, Tag),
 }
 
 impl Handler {
@@ -44,13 +44,11 @@ impl Handler {
         let name = String::from(entry.name);
         let claims = entry.claims.into_iter().map(Into::into).collect();
         let trial = HandlerDetails::from_v1(&entry.details).trial;
+        let watched = Watched::new(plugin, Part::Handler, &name);
         let (object, watched) = match entry.handler {
-            v1::HandlerKindV1::Inline(handler) => {
-                let watched = Watched::new(plugin, Part::Handler, &name);
-                (Object::Inline(Arc::new(handler), watched.tag), Some(watched))
-            }
+            v1::HandlerKindV1::Inline(handler) => (Object::Inline(Arc::new(handler), watched.tag), Some(watched)),
             v1::HandlerKindV1::Blocking(handler) => (Object::Blocking(Arc::new(handler)), None),
-            v1::HandlerKindV1::Async(handler) => (Object::Async(handler), None),
+            v1::HandlerKindV1::Async(handler) => (Object::Async(handler, watched.tag), Some(watched)),
         };
         Self { name, claims, trial, watched, object }
     }
@@ -60,12 +58,30 @@ impl Handler {
         match self.object {
             Object::Inline(..) => "inline",
             Object::Blocking(_) => "blocking",
-            Object::Async(_) => "async",
+            Object::Async(..) => "async",
         }
     }
 
     pub(crate) fn is_inline(&self) -> bool {
         matches!(self.object, Object::Inline(..))
+    }
+}
+
+impl Object {
+    /// What it says without being waited for, if it does.
+    #[inline]
+    fn verify_at_once(&self, token: &str, context: &str) -> Option<v1::VerdictV1> {
+        match self {
+            Self::Inline(handler, tag) => {
+                let _inside = inside::enter(*tag);
+                Some(handler.verify(token.into(), context.into()))
+            }
+            Self::Async(handler, tag) => {
+                let _inside = inside::enter(*tag);
+                handler.verify_at_once(token.into(), context.into()).into_option()
+            }
+            Self::Blocking(_) => None,
+        }
     }
 }
 
@@ -102,11 +118,8 @@ impl Instance {
         // The usual case by itself. The verdict is looked at before it is read: once read it would have to be moved for
         // that, which costs more than breaker and watchdog together.
         if self.breaker.is_untroubled()
-            && let Object::Inline(object, tag) = &self.handlers[handler].object
+            && let Some(verdict) = self.handlers[handler].object.verify_at_once(token, context)
         {
-            let inside = inside::enter(*tag);
-            let verdict = object.verify(token.into(), context.into());
-            drop(inside);
             if is_answer(&verdict) {
                 return Said::Now(verdict_from_v1(verdict));
             }
@@ -115,7 +128,7 @@ impl Instance {
         self.verify_or_refuse(handler, deadline, rules, token, context)
     }
 
-    /// An inline handler's verdict that may be an error.
+    /// A verdict that was there at once, and may be an error.
     #[cold]
     #[inline(never)]
     fn verified(&self, rules: &Rules, verdict: v1::VerdictV1) -> Said<'_, Verdict> {
@@ -151,7 +164,7 @@ impl Instance {
                     verdict_from_v1(handler.verify(token.as_str().into(), context.as_str().into()))
                 })
             }
-            Object::Async(handler) => {
+            Object::Async(handler, _) => {
                 self.future(permit, deadline, handler.verify(token.into(), context.into()), verdict_from_v1)
             }
         }
@@ -184,7 +197,7 @@ impl Instance {
                     created_from_v1(handler.create(CreateText::new(&request)?.view(), context.as_str().into()))
                 })
             }
-            Object::Async(handler) => {
+            Object::Async(handler, _) => {
                 self.future(permit, deadline, handler.create(text.view(), context.into()), created_from_v1)
             }
         }
@@ -213,7 +226,7 @@ impl Instance {
                     read(handler.manage(operation.into(), request.as_str().into(), context.as_str().into()))
                 })
             }
-            Object::Async(handler) => {
+            Object::Async(handler, _) => {
                 let answer = handler.manage(operation.into(), request.as_str().into(), context.into());
                 self.future(permit, deadline, answer, read)
             }

@@ -69,6 +69,7 @@ pub use builder::{HostBuilder, StaticPlugin};
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ErrorKind};
 pub use events::Events;
+pub use execute::block_on;
 pub use explain::{Explanation, Step};
 pub use host::{Host, Verification};
 pub use outline::{Outline, OutlineRow, Plan};
@@ -76,8 +77,9 @@ pub use registry::PluginRow;
 pub use reload::Reload;
 pub use status::{FailedReload, Libraries, Status};
 pub use token_plugin_api::{
-    self, Actor, Actors, CreateToken, CreatedToken, Cutoff, Event, EventKind, Expires, InvalidateTokens,
-    InvalidatedToken, InvalidatedTokens, Reason, ReasonKind, RequestContext, TokenDetails, TokenFilter, TokenKind,
-    TokenPage, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken, Verdict,
+    self, Actor, Actors, CreateToken, CreatedToken, Cutoff, DeleteTokens, Event, EventKind, Expires, ImportTokens,
+    ImportedTokens, InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, Reason,
+    ReasonKind, RequestContext, SetActors, TokenDetails, TokenFilter, TokenKind, TokenPage, TokenRecord,
+    TokenRestrictions, TokenSelector, UpdateToken, Verdict,
 };
 pub use watch::Watch;

@@ -2,8 +2,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use token_plugin_api::{
-    Cutoff, EventKind, InvalidateTokens, InvalidatedToken, InvalidatedTokens, PluginError, TokenFilter, TokenPage,
-    TokenRecord, TokenSelector, UpdateToken,
+    ActorPage, Cutoff, DeleteTokens, DeletedTokens, EventKind, ImportTokens, ImportedTokens, InactiveActor,
+    InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, PluginError, SetActors,
+    TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken,
 };
 
 use crate::{
@@ -99,6 +100,52 @@ impl Host {
             Ok(record)
         })
         .await
+    }
+
+    /// Deletes tokens that ended before a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn delete_tokens(&self, handler: Option<&str>, request: &DeleteTokens) -> Result<DeletedTokens, Error> {
+        Ok(self.manage(handler, "delete_tokens", request).await?.1)
+    }
+
+    /// Brings over a part of another system's tokens: to be asked again with what the answer calls `next`. The plugin's
+    /// `manage_deadline` is for one part.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn import_tokens(&self, handler: Option<&str>, request: &ImportTokens) -> Result<ImportedTokens, Error> {
+        Ok(self.manage(handler, "import_tokens", request).await?.1)
+    }
+
+    /// Activates or deactivates actors, and returns those that this changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn set_actors(&self, handler: Option<&str>, request: &SetActors) -> Result<Vec<InactiveActor>, Error> {
+        Ok(self.manage(handler, "set_actors", request).await?.1)
+    }
+
+    /// One page of the actors that are deactivated.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn list_inactive_actors(&self, handler: Option<&str>, request: &ListActors) -> Result<ActorPage, Error> {
+        Ok(self.manage(handler, "list_inactive_actors", request).await?.1)
+    }
+
+    /// Brings a handler's store to the form that it needs, or says what that would change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn migrate(&self, handler: Option<&str>, request: &Migrate) -> Result<Migrations, Error> {
+        Ok(self.manage(handler, "migrate", request).await?.1)
     }
 
     async fn manage<A: DeserializeOwned>(

@@ -11,7 +11,7 @@ use token_plugin_api::{
 use crate::{
     breaker::{Condition, Rules},
     claims::ClaimIndex,
-    config::OnError,
+    config::{OnError, PluginEntry},
     error::Error,
     handler::Said,
     instance::{Instance, Wrapper},
@@ -48,6 +48,7 @@ pub(crate) struct Slot {
 /// One of an instance's handlers, with what this generation's configuration says about it.
 pub(crate) struct HandlerSlot {
     slot: Slot,
+    manage_deadline: Duration,
     pub(crate) on_error: OnError,
     breaker: Rules,
 }
@@ -146,8 +147,9 @@ impl Slot {
 }
 
 impl HandlerSlot {
-    pub(crate) fn new(slot: Slot, on_error: OnError, breaker: Rules) -> Self {
-        Self { slot, on_error, breaker }
+    pub(crate) fn new(slot: Slot, entry: &PluginEntry) -> Self {
+        let PluginEntry { manage_deadline, on_error, .. } = *entry;
+        Self { slot, manage_deadline, on_error, breaker: Rules::of(entry) }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -179,7 +181,7 @@ impl HandlerSlot {
     }
 
     pub(crate) fn manage(&self, operation: &'static str, request: String, context: &str) -> Said<'_, String> {
-        self.slot.instance.manage(self.slot.index, self.slot.deadline, &self.breaker, operation, request, context)
+        self.slot.instance.manage(self.slot.index, self.manage_deadline, &self.breaker, operation, request, context)
     }
 
     /// An answer to `operation` that is an error, as the host tells it.
@@ -218,6 +220,8 @@ pub struct PluginRow {
     pub rustc: Option<String>,
     /// `inline`, `blocking` or `async`, for handlers.
     pub execution: Option<&'static str>,
+    /// A regular expression for what its tokens look like, for generators that have one.
+    pub pattern: Option<String>,
     /// The prefixes of the tokens that it sees, for handlers; none: every token.
     pub claims: Vec<String>,
     /// What an error means, for handlers: `stop` or `continue`.

@@ -113,6 +113,21 @@ impl Actor {
         claims.flatten().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// The id by which a store knows the token: the claim `token_id`, or else `jti` (RFC 7519).
+    pub fn token_id(&self) -> Option<&str> {
+        ["token_id", "jti"].iter().find_map(|name| self.get(name)?.as_str())
+    }
+
+    /// Whether the token works but should be replaced by a new one: the claim `token_deprecated` is true (Djblets'
+    /// `X-API-Token-Deprecated`).
+    pub fn is_token_deprecated(&self) -> bool {
+        self.get("token_deprecated").is_some_and(|deprecated| *deprecated == Value::Bool(true))
+    }
+
+    fn get(&self, claim: &str) -> Option<&Value> {
+        self.more.as_ref()?.claims.map().ok()?.get(claim)
+    }
+
     /// Whether the token's restrictions let it do `action`: see [`TokenRestrictions::allows`].
     /// A token without restrictions may do all that its actor may.
     pub fn allows(&self, action: &str, database: Option<&str>, resource: Option<&str>) -> bool {

@@ -9,6 +9,12 @@ pub trait TokenGenerator: Send + Sync + 'static {
     /// The id by which it is found (Djblets' `token_generator_id`). Asked once.
     fn id(&self) -> &str;
 
+    /// A regular expression for what its tokens look like, in the syntax that secret scanners share (no look-around, no
+    /// back references). Asked once; none: they look like much else.
+    fn pattern(&self) -> Option<String> {
+        None
+    }
+
     /// Makes a token. `token_info` is never changed.
     ///
     /// # Errors

@@ -5,8 +5,9 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Call, CreateToken, CreatedToken, InvalidateTokens, InvalidatedTokens, PluginError, Result, TokenFilter, TokenPage,
-    TokenRecord, TokenSelector, UpdateToken, Verdict,
+    ActorPage, Call, CreateToken, CreatedToken, DeleteTokens, DeletedTokens, ImportTokens, ImportedTokens,
+    InactiveActor, InvalidateTokens, InvalidatedTokens, ListActors, Migrate, Migrations, PluginError, Result,
+    SetActors, TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken, Verdict,
 };
 
 /// The longest prefix that a handler may claim, in bytes.
@@ -131,6 +132,56 @@ pub trait TokenHandler: Send + Sync + 'static {
         let _ = (call, request);
         Err(PluginError::unsupported("update_token"))
     }
+
+    /// Deletes tokens that ended long ago: see [`DeleteTokens`].
+    ///
+    /// # Errors
+    ///
+    /// Unsupported, unless implemented.
+    fn delete_tokens(&self, call: &Call<'_>, request: &DeleteTokens) -> Result<DeletedTokens> {
+        let _ = (call, request);
+        Err(PluginError::unsupported("delete_tokens"))
+    }
+
+    /// Brings over a part of another system's tokens: see [`ImportTokens`].
+    ///
+    /// # Errors
+    ///
+    /// Unsupported, unless implemented.
+    fn import_tokens(&self, call: &Call<'_>, request: &ImportTokens) -> Result<ImportedTokens> {
+        let _ = (call, request);
+        Err(PluginError::unsupported("import_tokens"))
+    }
+
+    /// Activates or deactivates actors, and returns those that this changed.
+    ///
+    /// # Errors
+    ///
+    /// Unsupported, unless implemented.
+    fn set_actors(&self, call: &Call<'_>, request: &SetActors) -> Result<Vec<InactiveActor>> {
+        let _ = (call, request);
+        Err(PluginError::unsupported("set_actors"))
+    }
+
+    /// One page of the actors that are deactivated.
+    ///
+    /// # Errors
+    ///
+    /// Unsupported, unless implemented.
+    fn list_inactive_actors(&self, call: &Call<'_>, request: &ListActors) -> Result<ActorPage> {
+        let _ = (call, request);
+        Err(PluginError::unsupported("list_inactive_actors"))
+    }
+
+    /// Brings the handler's store to the form that it needs, or says what that would change.
+    ///
+    /// # Errors
+    ///
+    /// Unsupported, unless implemented.
+    fn migrate(&self, call: &Call<'_>, request: &Migrate) -> Result<Migrations> {
+        let _ = (call, request);
+        Err(PluginError::unsupported("migrate"))
+    }
 }
 
 /// [`TokenHandler`] for handlers that wait without holding a thread: write its methods as `async fn`.
@@ -150,6 +201,15 @@ pub trait AsyncTokenHandler: Send + Sync + 'static {
     /// See [`TokenHandler::trial`].
     fn trial(&self) -> Trial {
         Trial::default()
+    }
+
+    /// Judges a token when nothing has to be waited for, as when it is found in a cache; `None`: ask
+    /// [`verify_token`](Self::verify_token).
+    ///
+    /// It is called on the caller's own task, as an inline handler is: there is no deadline, and it must not wait.
+    fn verify_at_once(&self, call: &Call<'_>, token: &str) -> Option<Result<Verdict>> {
+        let _ = (call, token);
+        None
     }
 
     /// See [`TokenHandler::verify_token`].
@@ -195,5 +255,51 @@ pub trait AsyncTokenHandler: Send + Sync + 'static {
     fn update_token(&self, call: &Call<'_>, request: &UpdateToken) -> impl Future<Output = Result<TokenRecord>> + Send {
         let _ = (call, request);
         async { Err(PluginError::unsupported("update_token")) }
+    }
+
+    /// See [`TokenHandler::delete_tokens`].
+    fn delete_tokens(
+        &self,
+        call: &Call<'_>,
+        request: &DeleteTokens,
+    ) -> impl Future<Output = Result<DeletedTokens>> + Send {
+        let _ = (call, request);
+        async { Err(PluginError::unsupported("delete_tokens")) }
+    }
+
+    /// See [`TokenHandler::import_tokens`].
+    fn import_tokens(
+        &self,
+        call: &Call<'_>,
+        request: &ImportTokens,
+    ) -> impl Future<Output = Result<ImportedTokens>> + Send {
+        let _ = (call, request);
+        async { Err(PluginError::unsupported("import_tokens")) }
+    }
+
+    /// See [`TokenHandler::set_actors`].
+    fn set_actors(
+        &self,
+        call: &Call<'_>,
+        request: &SetActors,
+    ) -> impl Future<Output = Result<Vec<InactiveActor>>> + Send {
+        let _ = (call, request);
+        async { Err(PluginError::unsupported("set_actors")) }
+    }
+
+    /// See [`TokenHandler::list_inactive_actors`].
+    fn list_inactive_actors(
+        &self,
+        call: &Call<'_>,
+        request: &ListActors,
+    ) -> impl Future<Output = Result<ActorPage>> + Send {
+        let _ = (call, request);
+        async { Err(PluginError::unsupported("list_inactive_actors")) }
+    }
+
+    /// See [`TokenHandler::migrate`].
+    fn migrate(&self, call: &Call<'_>, request: &Migrate) -> impl Future<Output = Result<Migrations>> + Send {
+        let _ = (call, request);
+        async { Err(PluginError::unsupported("migrate")) }
     }
 }

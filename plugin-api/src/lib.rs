@@ -108,6 +108,7 @@ mod restrictions;
 pub mod runtime;
 mod secret;
 pub mod testing;
+mod upkeep;
 mod verdict;
 mod wrapper;
 
@@ -124,6 +125,10 @@ pub use request::{
 };
 pub use restrictions::{TokenRestrictions, action_abbreviation, action_name};
 pub use secret::{Secret, Secrets};
+pub use upkeep::{
+    ActorPage, DeleteTokens, DeletedTokens, ImportTokens, ImportedTokens, InactiveActor, ListActors, Migrate,
+    Migration, Migrations, SetActors,
+};
 pub use verdict::{Reason, ReasonKind, Verdict};
 pub use wrapper::Wrapper;
 

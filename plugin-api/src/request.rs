@@ -447,6 +447,12 @@ pub struct TokenRecord {
     /// Whether nobody asked for it by hand.
     #[serde(default)]
     pub auto_generated: bool,
+    /// What tells it from others without telling it: its prefix and last characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Whether its generator is deprecated: it works, and a new one should take its place.
+    #[serde(default)]
+    pub deprecated: bool,
     /// Fields of the operator's own.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
@@ -470,6 +476,8 @@ impl TokenRecord {
             note: None,
             policy: None,
             auto_generated: false,
+            hint: None,
+            deprecated: false,
             extra: Map::new(),
         }
     }

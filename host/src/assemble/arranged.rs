@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use token_plugin_api::abi::manifest::Hook;
+use token_plugin_api::abi::{convert::GeneratorDetails, manifest::Hook};
 
 use crate::{
     admit,
-    breaker::Rules,
     config::{OnError, Severity},
     order::{Registration, call_order},
     registry::{HandlerSlot, Parts, PluginRow, Slot},
@@ -51,6 +50,7 @@ pub(super) fn arrange(made: Vec<Made>) -> Parts {
             abi_level: registered.file.as_ref().map(|file| file.manifest.abi_level),
             rustc: registered.file.as_ref().map(|file| file.manifest.rustc.clone()),
             execution: None,
+            pattern: None,
             claims: Vec::new(),
             on_error: None,
             deadline_ms: None,
@@ -68,7 +68,7 @@ pub(super) fn arrange(made: Vec<Made>) -> Parts {
             continue;
         }
         for (index, handler) in instance.handlers.iter().enumerate() {
-            parts.handlers.push(HandlerSlot::new(slot(index), entry.on_error, Rules::of(entry)));
+            parts.handlers.push(HandlerSlot::new(slot(index), entry));
             parts.rows.push(PluginRow {
                 execution: Some(handler.execution()),
                 claims: handler.claims.clone(),
@@ -84,7 +84,8 @@ pub(super) fn arrange(made: Vec<Made>) -> Parts {
         }
         for generator in &instance.generators {
             parts.generators.push(Arc::clone(generator));
-            generators.push(row(&generator.id, Hook::TokenGenerator));
+            let GeneratorDetails { pattern, .. } = GeneratorDetails::from_v1(&generator.details);
+            generators.push(PluginRow { pattern, ..row(&generator.id, Hook::TokenGenerator) });
         }
     }
     parts.rows.extend(sinks.into_iter().chain(generators));

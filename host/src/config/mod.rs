@@ -138,6 +138,9 @@ pub struct PluginEntry {
     /// How long a blocking or async call may take. From 1 ms to 10 minutes; default 1 s: a caller waits for the answer.
     /// Inline handlers and wrappers cannot be interrupted: one that runs for longer is reported in the log, and counted.
     pub deadline: Duration,
+    /// How long an operation on the tokens that a handler keeps may take: to list, invalidate, import them. From 1 ms to
+    /// an hour; default 30 s: it may be about a million tokens, and an operator waits for it, not a request.
+    pub manage_deadline: Duration,
     /// How many blocking calls may run at once, those that outlived their deadline included: the plugin's own threads,
     /// so that a stuck plugin leaves the others theirs. From 1 to 1024; default 16: they wait for a store, whose own
     /// pool is rarely larger.

@@ -121,6 +121,7 @@ fn plugin_entry(
     let sha256 = raw.sha256.and_then(|written| sha256(&written, report));
     let on_error = raw.on_error.map_or(OnError::Stop, |written| on_error(&written, report));
     let deadline = Duration::from_millis(DEADLINE_MS.read(raw.deadline_ms, report));
+    let manage_deadline = Duration::from_millis(MANAGE_DEADLINE_MS.read(raw.manage_deadline_ms, report));
     let max_blocking_calls = MAX_BLOCKING_CALLS.read(raw.max_blocking_calls, report);
     let breaker_failures = BREAKER_FAILURES.read(raw.breaker_failures, report);
     let breaker_pause = Duration::from_millis(BREAKER_PAUSE_MS.read(raw.breaker_pause_ms, report));
@@ -141,6 +142,7 @@ fn plugin_entry(
         wrapper: raw.wrapper.map(|written| written.value),
         on_error,
         deadline,
+        manage_deadline,
         max_blocking_calls,
         breaker_failures,
         breaker_pause,
@@ -160,6 +162,7 @@ pub(super) fn unwritten(name: String, settings: PluginSettings, folder: &Path) -
         wrapper: None,
         on_error: OnError::Stop,
         deadline: Duration::from_millis(DEADLINE_MS.default),
+        manage_deadline: Duration::from_millis(MANAGE_DEADLINE_MS.default),
         max_blocking_calls: MAX_BLOCKING_CALLS.default,
         breaker_failures: BREAKER_FAILURES.default,
         breaker_pause: Duration::from_millis(BREAKER_PAUSE_MS.default),
@@ -255,6 +258,8 @@ const MAX_CPU_SECONDS: Number<u64> =
     Number { key: "max_cpu_seconds", unit: "seconds", least: 1, largest: 600, default: 10 };
 const DEADLINE_MS: Number<u64> =
     Number { key: "deadline_ms", unit: "milliseconds", least: 1, largest: 600_000, default: 1000 };
+const MANAGE_DEADLINE_MS: Number<u64> =
+    Number { key: "manage_deadline_ms", unit: "milliseconds", least: 1, largest: 3_600_000, default: 30_000 };
 const MAX_BLOCKING_CALLS: Number<usize> =
     Number { key: "max_blocking_calls", unit: "calls", least: 1, largest: 1024, default: 16 };
 const BREAKER_FAILURES: Number<u32> =

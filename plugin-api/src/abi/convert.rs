@@ -37,6 +37,29 @@ impl HandlerDetails {
     }
 }
 
+/// What the details of a [`TokenGeneratorEntryV1`](super::v1::TokenGeneratorEntryV1) say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GeneratorDetails {
+    /// A regular expression for what its tokens look like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+impl GeneratorDetails {
+    pub(crate) fn to_v1(&self) -> DetailsV1 {
+        // Plain data with string keys: writing it cannot fail.
+        let written = (*self != Self::default()).then(|| serde_json::to_string(self).unwrap_or_default());
+        written.map(RString::from).into()
+    }
+
+    /// Details that came across; what cannot be read says nothing.
+    pub fn from_v1(details: &DetailsV1) -> Self {
+        let details = details.as_ref().map(|details| serde_json::from_str(details));
+        details.into_option().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
 /// A verdict or an error, on its way across.
 #[inline]
 pub fn verdict_to_v1(verdict: Result<Verdict>) -> VerdictV1 {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 pub use abi_stable;
 
 use super::{
-    convert::HandlerDetails,
+    convert::{GeneratorDetails, HandlerDetails},
     extension::ExtensionV1,
     fence::fenced,
     manifest::Hook,
@@ -171,8 +171,8 @@ impl Hooks {
     pub(crate) fn put_token_generator(&mut self, generator: impl TokenGenerator) {
         let object = Object::new(generator, self.host(), "the generator");
         let id = RString::from(object.value().id());
+        let details = GeneratorDetails { pattern: object.value().pattern() }.to_v1();
         let generator = v1::Generator::from_value(object, TD_Opaque);
-        let details = v1::DetailsV1::RNone;
         self.instance.token_generators.push(v1::TokenGeneratorEntryV1 { id, generator, details });
     }
 }

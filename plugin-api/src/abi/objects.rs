@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use abi_stable::{
     sabi_trait::{TD_CanDowncast, TD_Opaque},
-    std_types::{RResult, RStr, RString, RVec},
+    std_types::{ROption, RResult, RStr, RString, RVec},
 };
 use async_ffi::{FfiFuture, FutureExt};
 use serde::{Serialize, de::DeserializeOwned};
@@ -63,6 +63,11 @@ pub(crate) mod operation {
     pub(crate) const GET: &str = "get_token";
     pub(crate) const INVALIDATE: &str = "invalidate_tokens";
     pub(crate) const UPDATE: &str = "update_token";
+    pub(crate) const DELETE: &str = "delete_tokens";
+    pub(crate) const IMPORT: &str = "import_tokens";
+    pub(crate) const SET_ACTORS: &str = "set_actors";
+    pub(crate) const LIST_INACTIVE_ACTORS: &str = "list_inactive_actors";
+    pub(crate) const MIGRATE: &str = "migrate";
 }
 
 impl<H: TokenHandler> v1::HandlerV1 for Object<H> {
@@ -81,17 +86,22 @@ impl<H: TokenHandler> v1::HandlerV1 for Object<H> {
             operation::GET => to_json(handler.get_token(call, &from_json(request)?)),
             operation::INVALIDATE => to_json(handler.invalidate_tokens(call, &from_json(request)?)),
             operation::UPDATE => to_json(handler.update_token(call, &from_json(request)?)),
+            operation::DELETE => to_json(handler.delete_tokens(call, &from_json(request)?)),
+            operation::IMPORT => to_json(handler.import_tokens(call, &from_json(request)?)),
+            operation::SET_ACTORS => to_json(handler.set_actors(call, &from_json(request)?)),
+            operation::LIST_INACTIVE_ACTORS => to_json(handler.list_inactive_actors(call, &from_json(request)?)),
+            operation::MIGRATE => to_json(handler.migrate(call, &from_json(request)?)),
             _ => Err(PluginError::unsupported("this operation")),
         }))
     }
 }
 
 /// An async handler, shared with its futures.
-pub(super) struct AsyncObject<H>(Arc<Guarded<H>>);
+pub(super) struct AsyncObject<H>(Arc<Guarded<H>>, HostHandle);
 
 impl<H: AsyncTokenHandler> AsyncObject<H> {
     pub(super) fn new(handler: H, host: &HostHandle) -> Self {
-        Self(Arc::new(Guarded::new(handler, Arc::clone(&host.0), "the handler")))
+        Self(Arc::new(Guarded::new(handler, Arc::clone(&host.0), "the handler")), host.clone())
     }
 
     /// The author's value.
@@ -107,14 +117,19 @@ impl<H: AsyncTokenHandler> AsyncObject<H> {
     where
         F: Future<Output = Result<R>> + Send + 'static,
     {
-        let services = Arc::clone(self.0.services());
-        let host = HostHandle(Arc::clone(&services));
+        let (services, host) = (Arc::clone(self.0.services()), self.1.clone());
         // The author's code is not entered before the first poll: an `async` block starts lazily.
         FencedFuture::new(code(Arc::clone(&self.0), host, context.as_str().to_owned()), services)
     }
 }
 
 impl<H: AsyncTokenHandler> v1::AsyncHandlerV1 for AsyncObject<H> {
+    fn verify_at_once(&self, token: RStr<'_>, context: RStr<'_>) -> ROption<v1::VerdictV1> {
+        let call = Call { host: &self.1, context: context.as_str() };
+        let verdict = fenced(self.0.services(), || self.0.verify_at_once(&call, token.as_str()).transpose());
+        verdict.transpose().map(|verdict| verdict_to_v1(without_token(verdict, token.as_str()))).into()
+    }
+
     fn verify(&self, token: RStr<'_>, context: RStr<'_>) -> FfiFuture<v1::VerdictV1> {
         let token = token.as_str().to_owned();
         let kept = token.clone();
@@ -147,6 +162,13 @@ impl<H: AsyncTokenHandler> v1::AsyncHandlerV1 for AsyncObject<H> {
                 operation::GET => to_json(handler.get_token(&call, &from_json(request)?).await),
                 operation::INVALIDATE => to_json(handler.invalidate_tokens(&call, &from_json(request)?).await),
                 operation::UPDATE => to_json(handler.update_token(&call, &from_json(request)?).await),
+                operation::DELETE => to_json(handler.delete_tokens(&call, &from_json(request)?).await),
+                operation::IMPORT => to_json(handler.import_tokens(&call, &from_json(request)?).await),
+                operation::SET_ACTORS => to_json(handler.set_actors(&call, &from_json(request)?).await),
+                operation::LIST_INACTIVE_ACTORS => {
+                    to_json(handler.list_inactive_actors(&call, &from_json(request)?).await)
+                }
+                operation::MIGRATE => to_json(handler.migrate(&call, &from_json(request)?).await),
                 _ => Err(PluginError::unsupported("this operation")),
             }
         });

@@ -183,6 +183,8 @@ pub trait HandlerV1: Send + Sync + 'static {
 /// A handler whose methods return futures, which own all that they need.
 #[sabi_trait]
 pub trait AsyncHandlerV1: Send + Sync + 'static {
+    /// The answer, when there is one without waiting: asked on the caller's task, before `verify`.
+    fn verify_at_once(&self, token: RStr<'_>, context: RStr<'_>) -> ROption<VerdictV1>;
     fn verify(&self, token: RStr<'_>, context: RStr<'_>) -> FfiFuture<VerdictV1>;
     fn create(&self, request: CreateV1<'_>, context: RStr<'_>) -> FfiFuture<RResult<CreatedV1, ErrorV1>>;
     fn manage(&self, operation: RStr<'_>, request: RStr<'_>, context: RStr<'_>)

@@ -67,9 +67,10 @@ impl<'a> Handler<'a> {
             v1::HandlerKindV1::Inline(handler) | v1::HandlerKindV1::Blocking(handler) => {
                 verdict_from_v1(handler.verify(token.into(), "".into()))
             }
-            v1::HandlerKindV1::Async(handler) => {
-                self.answer(|| handler.verify(token.into(), "".into())).and_then(verdict_from_v1)
-            }
+            v1::HandlerKindV1::Async(handler) => match handler.verify_at_once(token.into(), "".into()).into_option() {
+                Some(verdict) => verdict_from_v1(verdict),
+                None => self.answer(|| handler.verify(token.into(), "".into())).and_then(verdict_from_v1),
+            },
         };
         match &verdict {
             Ok(Verdict::Rejected(reason)) => self.ledger().rejected(reason),
