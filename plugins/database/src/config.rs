@@ -1,0 +1,1 @@
+//! [`Config`]: the settings as they are written.
