@@ -78,8 +78,8 @@ pub use reload::Reload;
 pub use status::{FailedReload, Libraries, Status};
 pub use token_plugin_api::{
     self, Actor, Actors, CreateToken, CreatedToken, Cutoff, DeleteTokens, Event, EventKind, Expires, ImportTokens,
-    ImportedTokens, InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, Reason,
-    ReasonKind, RequestContext, SetActors, TokenDetails, TokenFilter, TokenKind, TokenPage, TokenRecord,
-    TokenRestrictions, TokenSelector, UpdateToken, Verdict,
+    ImportedTokens, InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, Policy,
+    PolicyDefault, PolicyError, Reason, ReasonKind, RequestContext, SetActors, TokenDetails, TokenFilter, TokenKind,
+    TokenPage, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken, Verdict,
 };
 pub use watch::Watch;

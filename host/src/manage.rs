@@ -11,6 +11,7 @@ use crate::{
     error::{Error, ErrorKind},
     execute::block_on,
     host::Host,
+    registry::HandlerSlot,
 };
 
 impl Host {
@@ -23,7 +24,7 @@ impl Host {
         Ok(self.manage(handler, "list_tokens", filter).await?.1)
     }
 
-    /// What a handler knows of one token.
+    /// What a handler knows of one token; no name: the first in call order that knows anything.
     ///
     /// # Errors
     ///
@@ -157,16 +158,20 @@ impl Host {
         let registry = self.0.registry.load_full();
         let request = serde_json::to_string(request)
             .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
-        let (mut missing, mut unsupported) = (None, None);
+        let (mut missing, mut unsupported, mut ignorant) = (None, None, None);
+        let read = |handler: &HandlerSlot, answer: &str| {
+            // The text is not quoted: it may say more of tokens than belongs in a log.
+            let unknown = |_| PluginError::failed("its answer is not of a form that this host knows");
+            let answer = serde_json::from_str(answer).map_err(unknown);
+            Ok((handler.name().to_owned(), answer.map_err(|error| handler.error(operation, error))?))
+        };
         for handler in registry.chosen(handler)? {
             match handler.manage(operation, request.clone(), "").answer().await {
-                Ok(answer) => {
-                    // The text is not quoted: it may say more of tokens than belongs in a log.
-                    let unknown = |_| PluginError::failed("its answer is not of a form that this host knows");
-                    let answer = serde_json::from_str(&answer).map_err(unknown);
-                    let answer = answer.map_err(|error| handler.error(operation, error))?;
-                    return Ok((handler.name().to_owned(), answer));
+                // Nothing is known of it there.
+                Ok(answer) if answer == NOTHING => {
+                    ignorant.get_or_insert(handler);
                 }
+                Ok(answer) => return read(handler, &answer),
                 Err(error) => {
                     let error = handler.error(operation, error);
                     match error.kind() {
@@ -182,6 +187,12 @@ impl Host {
                 }
             }
         }
-        Err(missing.or(unsupported).unwrap_or_else(Error::no_handlers))
+        match ignorant {
+            Some(handler) => read(handler, NOTHING),
+            None => Err(missing.or(unsupported).unwrap_or_else(Error::no_handlers)),
+        }
     }
 }
+
+/// How "there is no such" is written.
+const NOTHING: &str = "null";

@@ -4,12 +4,12 @@ use std::{borrow::Cow, sync::OnceLock};
 
 use abi_stable::std_types::RString;
 use serde::{
-    Serialize, Serializer,
+    Deserialize, Serialize, Serializer,
     ser::{Error as _, SerializeMap},
 };
 use serde_json::{Map, Value};
 
-use crate::TokenRestrictions;
+use crate::{Policy, PolicyDefault, PolicyError, TokenRestrictions};
 
 /// Who a verified token stands for, in the form of Datasette's actor dictionary.
 ///
@@ -124,6 +124,21 @@ impl Actor {
         self.get("token_deprecated").is_some_and(|deprecated| *deprecated == Value::Bool(true))
     }
 
+    /// The token's policy: the document in the claim `policy`, and for what it does not name the claim `policy_default`
+    /// (`allow` or `deny`); `None`: it has none. It is read anew at each call: keep it for several questions.
+    ///
+    /// # Errors
+    ///
+    /// When the claims are no policy, or cannot be read: nobody knows then what the token may do.
+    pub fn policy(&self) -> Result<Option<Policy>, PolicyError> {
+        let Some(more) = &self.more else { return Ok(None) };
+        let claims = more.claims.map().map_err(|Unreadable| PolicyError::new("The claims must be a JSON object."))?;
+        let Some(document) = claims.get("policy") else { return Ok(None) };
+        let default = claims.get("policy_default").map_or(Ok(PolicyDefault::default()), PolicyDefault::deserialize);
+        let default = default.map_err(|_| PolicyError::new(r#"The policy's default must be "allow" or "deny"."#))?;
+        Policy::new(document).map(|policy| Some(policy.default_to(default)))
+    }
+
     fn get(&self, claim: &str) -> Option<&Value> {
         self.more.as_ref()?.claims.map().ok()?.get(claim)
     }
@@ -132,6 +147,14 @@ impl Actor {
     /// A token without restrictions may do all that its actor may.
     pub fn allows(&self, action: &str, database: Option<&str>, resource: Option<&str>) -> bool {
         self.restrictions().is_none_or(|restrictions| restrictions.allows(action, database, resource))
+    }
+
+    /// Whether the token's policy lets it use `method` on a resource of an API, or on one item of it: see
+    /// [`Policy::allows`]. A token without a policy may do all that its actor may; one whose policy cannot be read may do
+    /// nothing.
+    pub fn allows_resource(&self, resource: &str, method: &str, id: Option<&str>) -> bool {
+        let allows = |policy: Option<Policy>| policy.is_none_or(|policy| policy.allows(resource, method, id));
+        self.policy().is_ok_and(allows)
     }
 
     /// The claims, if there are any, as they cross.
@@ -215,5 +238,40 @@ impl ClaimSet {
 impl PartialEq for ClaimSet {
     fn eq(&self, other: &Self) -> bool {
         self.map().ok() == other.map().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_comes_from_the_claims() {
+        let none = Actor::new("root", "tok").claim("policy_default", "deny");
+        assert!(none.policy().unwrap().is_none() && none.allows_resource("user", "PUT", None));
+        let policy = json!({ "resources": { "user": { "*": { "allow": ["GET"], "block": ["PUT"] } } } });
+        let actor = Actor::new("root", "tok").claim("policy", policy);
+        assert!(actor.allows_resource("user", "GET", Some("1")) && !actor.allows_resource("user", "PUT", Some("1")));
+        assert!(actor.allows_resource("review", "GET", None));
+        let strict = actor.claim("policy_default", "deny");
+        assert!(strict.allows_resource("user", "GET", Some("1")) && !strict.allows_resource("review", "GET", None));
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_allows_nothing() {
+        let actor = Actor::new("root", "tok");
+        for unreadable in [
+            actor.clone().claim("policy", Value::Null),
+            actor.clone().claim("policy", "{}"),
+            actor.clone().claim("policy", json!({ "resources": {} })),
+            actor.clone().claim("policy", json!({})).claim("policy_default", "Deny"),
+            actor.clone().claim("policy", json!({})).claim("policy_default", Value::Null),
+            actor.with_claims_text(r#"{"policy": {}"#),
+        ] {
+            assert!(unreadable.policy().is_err(), "{unreadable:?}");
+            assert!(!unreadable.allows_resource("user", "GET", None), "{unreadable:?}");
+        }
     }
 }

@@ -98,9 +98,11 @@ mod call;
 pub mod conformance;
 mod error;
 mod events;
+pub mod files;
 mod generator;
 mod handler;
 mod hooks;
+mod policy;
 mod recorder;
 mod request;
 mod restrictions;
@@ -108,6 +110,7 @@ mod restrictions;
 pub mod runtime;
 mod secret;
 pub mod testing;
+mod time;
 mod upkeep;
 mod verdict;
 mod wrapper;
@@ -119,12 +122,14 @@ pub use events::{Delivery, Event, EventKind, EventSink};
 pub use generator::TokenGenerator;
 pub use handler::{AsyncTokenHandler, Claims, MAX_CLAIM_BYTES, TokenHandler, Trial};
 pub use hooks::{Hooks, NoConfig};
+pub use policy::{Policy, PolicyDefault, PolicyError};
 pub use request::{
     Actors, CreateToken, CreatedToken, Cutoff, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, InvalidatedToken,
     InvalidatedTokens, TokenDetails, TokenFilter, TokenKind, TokenPage, TokenRecord, TokenSelector, UpdateToken,
 };
 pub use restrictions::{TokenRestrictions, action_abbreviation, action_name};
 pub use secret::{Secret, Secrets};
+pub use time::utc_text;
 pub use upkeep::{
     ActorPage, DeleteTokens, DeletedTokens, ImportTokens, ImportedTokens, InactiveActor, ListActors, Migrate,
     Migration, Migrations, SetActors,

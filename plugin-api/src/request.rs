@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::TokenRestrictions;
@@ -237,8 +237,8 @@ pub struct TokenFilter {
     /// With this text in their note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note_contains: Option<String>,
-    /// With this policy document.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// With this policy document; `null`: with none.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Value>,
     /// Created before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -376,8 +376,8 @@ pub struct UpdateToken {
     /// Its note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Its policy document.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its policy document; `null` takes it away.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Value>,
     /// Its expiry; `Never` takes an expiry away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -392,6 +392,11 @@ impl UpdateToken {
     pub fn new(token: TokenSelector) -> Self {
         Self { token, note: None, policy: None, expires: None, valid: None }
     }
+}
+
+/// What is there, also where it is `null`: that says something else than nothing.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// When a token expires. Exhaustive: there is no third way.
@@ -510,6 +515,18 @@ mod tests {
         let filter = r#"{"filter":{"actors":"everyone","colour":"red"}}"#;
         assert!(serde_json::from_str::<TokenSelector>(filter).is_err());
         assert!(serde_json::from_str::<TokenDetails>(r#"{"audience":"x"}"#).is_err());
+    }
+
+    #[test]
+    fn no_policy_is_told_from_nothing_said_of_it() {
+        for policy in [None, Some(Value::Null), Some(Value::from("x"))] {
+            let mut filter = TokenFilter::of(Actors::Everyone);
+            filter.policy.clone_from(&policy);
+            let mut update = UpdateToken::new(TokenSelector::Filter(filter));
+            update.policy = policy;
+            let text = serde_json::to_string(&update).unwrap();
+            assert_eq!(serde_json::from_str::<UpdateToken>(&text).unwrap(), update, "{text}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use serde_json::Value;
 pub enum Plugin {
     /// `plugins/signed`: Datasette's tokens.
     Signed,
+    /// `plugins/database`: tokens that a database keeps.
+    Database,
     /// `plugins/jwt`: JSON Web Tokens.
     Jwt,
     /// `tests/plugins/hostile`: does what its configuration says, right or wrong.
@@ -36,13 +38,22 @@ impl Plugin {
         &built().libraries.iter().find(|(plugin, _)| *plugin == self).expect("all are built").1
     }
 
-    const ALL: [Self; 7] =
-        [Self::Signed, Self::Jwt, Self::Hostile, Self::Undeclared, Self::Constructor, Self::Root, Self::OtherLayout];
+    const ALL: [Self; 8] = [
+        Self::Signed,
+        Self::Database,
+        Self::Jwt,
+        Self::Hostile,
+        Self::Undeclared,
+        Self::Constructor,
+        Self::Root,
+        Self::OtherLayout,
+    ];
 
     /// Cargo's name for it.
     fn target(self) -> &'static str {
         match self {
             Self::Signed => "token_signed",
+            Self::Database => "token_database",
             Self::Jwt => "token_jwt",
             Self::Hostile => "token_hostile",
             Self::Undeclared => "undeclared",
@@ -54,7 +65,7 @@ impl Plugin {
 
     /// Whether it is one of the examples beside the hostile plugin.
     fn is_example(self) -> bool {
-        !matches!(self, Self::Signed | Self::Jwt | Self::Hostile)
+        !matches!(self, Self::Signed | Self::Database | Self::Jwt | Self::Hostile)
     }
 }
 
@@ -88,7 +99,18 @@ fn built() -> &'static Built {
         for example in Plugin::ALL.into_iter().filter(|plugin| plugin.is_example()) {
             cargo.args(["--example", example.target()]);
         }
-        cargo.args(["-p", "token-host", "-p", "token-signed", "-p", "token-jwt", "-p", "token-hostile"]);
+        cargo.args([
+            "-p",
+            "token-host",
+            "-p",
+            "token-signed",
+            "-p",
+            "token-database",
+            "-p",
+            "token-jwt",
+            "-p",
+            "token-hostile",
+        ]);
         cargo.args(["--profile", profile()]).arg("--target-dir").arg(target_folder());
         let output = cargo.current_dir(repository()).stdin(Stdio::null()).output().expect("cargo can be run");
         let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");

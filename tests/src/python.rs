@@ -27,6 +27,28 @@ impl Python {
         MADE.get_or_init(|| Self::make("interop-venv", &packages)).clone()
     }
 
+    /// One that has Datasette with its plugin for tokens that are kept.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::with_datasette`].
+    pub fn with_datasette_auth_tokens() -> Result<Self, Skip> {
+        static MADE: OnceLock<Result<Python, Skip>> = OnceLock::new();
+        let packages = ["datasette==1.0a41", "datasette-auth-tokens==0.4a13", "itsdangerous==2.2.0"];
+        MADE.get_or_init(|| Self::make("interop-auth-tokens-venv", &packages)).clone()
+    }
+
+    /// One that has Django, with the libraries that keep tokens in its database.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::with_datasette`].
+    pub fn with_djblets() -> Result<Self, Skip> {
+        static MADE: OnceLock<Result<Python, Skip>> = OnceLock::new();
+        let packages = ["Django==4.2.30", "Djblets==6.1", "django-rest-knox==5.1.0", "djangorestframework==3.17.2"];
+        MADE.get_or_init(|| Self::make("interop-django-venv", &packages)).clone()
+    }
+
     /// One that has the libraries of JSON Web Tokens, and what Flask has of them.
     ///
     /// # Errors

@@ -58,6 +58,42 @@ fn create_has_the_flags_of_datasettes_create_token() {
 }
 
 #[test]
+fn create_says_what_a_store_is_to_keep() {
+    let scratch = hostile();
+    let flags = [
+        "--note",
+        "- for ünit tests",
+        "--policy",
+        r#"{"resources":["*"]}"#,
+        "--generator",
+        "vendor",
+        "--token-info",
+        "token_type=abc",
+        "--token-info",
+        "length=[40]",
+        "--max-attempts",
+        "7",
+        "--auto-generated",
+        "--extra",
+        "team=null",
+        "--extra",
+        "a=b=c",
+    ];
+    let expected = json!({
+        "note": "- for ünit tests",
+        "policy": { "resources": ["*"] },
+        "token_generator_id": "vendor",
+        "token_info": { "token_type": "abc", "length": [40] },
+        "max_attempts": 7,
+        "auto_generated": true,
+        "extra": { "team": null, "a": "b=c" },
+    });
+    assert_eq!(created(&scratch, &flags)["details"], expected);
+    let usual = json!({ "max_attempts": 20, "auto_generated": false });
+    assert_eq!(created(&scratch, &[])["details"], usual);
+}
+
+#[test]
 fn arguments_that_make_no_sense() {
     let scratch = hostile();
     for arguments in [
@@ -71,6 +107,9 @@ fn arguments_that_make_no_sense() {
         vec!["create", "root", "-d", "docs"],
         vec!["create", "root", "-r", "docs", "pages"],
         vec!["create", "root", "--unknown"],
+        vec!["create", "root", "--policy", "{"],
+        vec!["create", "root", "--extra", "team"],
+        vec!["create", "root", "--max-attempts", "0"],
         vec!["verify"],
         vec!["inspect"],
     ] {
@@ -134,6 +173,20 @@ fn plugins_says_everything_about_each_place() {
     {
         assert!(table.stdout.contains(part), "{part}: {table}");
     }
+}
+
+#[test]
+fn plugins_tells_what_secret_scanners_may_look_for() {
+    let mut scratch = Scratch::new();
+    let generators = "generators = [{ id = 'g', pattern = 'g_[0-9a-z]{40}\\x1b' }, { id = 'plain' }]";
+    scratch.plugin("x", Plugin::Hostile, &format!("handlers = [{{ name = 'h' }}]\n{generators}"));
+    let table = scratch.run(["plugins"]);
+    let pattern = r"g          g_[0-9a-z]{40}\x1b";
+    assert!(table.stdout.ends_with(&format!("GENERATOR  REGULAR EXPRESSION\n{pattern}\n")), "{table}");
+    let listed = scratch.run(["plugins", "--json"]).json();
+    let patterns = listed["plugins"].as_array().unwrap().iter().map(|row| row["pattern"].clone());
+    assert_eq!(patterns.collect::<Vec<_>>(), [json!(null), json!(r"g_[0-9a-z]{40}\x1b"), json!(null)]);
+    assert!(!hostile().run(["plugins"]).stdout.contains("scanners"));
 }
 
 #[test]
@@ -203,7 +256,7 @@ fn completions_for_every_usual_shell() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let completions = scratch.run(["completions", shell]);
         assert_eq!(completions.code(), 0, "{completions}");
-        assert!(completions.stdout.contains("token-host") && completions.stdout.contains("explain"), "{shell}");
+        assert!(completions.stdout.contains("token-host") && completions.stdout.contains("deactivate"), "{shell}");
     }
 }
 
@@ -213,7 +266,7 @@ fn help_and_version() {
     let version = scratch.run(["--version"]);
     assert_eq!((version.code(), version.stdout.trim()), (0, concat!("token-host ", env!("CARGO_PKG_VERSION"))));
     let help = scratch.run(["--help"]);
-    for command in ["create", "verify", "explain", "plugins", "check", "inspect", "new"] {
+    for command in ["create", "list", "verify", "purge", "import", "explain", "plugins", "check", "inspect", "new"] {
         assert!(help.stdout.contains(command), "{command}: {help}");
     }
 }

@@ -196,7 +196,7 @@ fn arguments_that_make_no_sense_are_nobodys_failure() {
     }
     assert!(is_good(&host, &good), "the plugin is not switched off for it");
     for arguments in
-        [["--everyone", "--created-before", "1900000000000"], ["--id", "", "--json"], ["--actor", "", "--json"]]
+        [["--everyone", "--created-before=1900000000000", "--yes"], ["--id", "", "--json"], ["--actor", "", "--yes"]]
     {
         assert_eq!(place.scratch.run(["invalidate"].iter().chain(&arguments)).code(), 2, "{arguments:?}");
     }
@@ -261,11 +261,11 @@ fn other_processes_hear_of_it_and_so_does_the_next_start() {
     assert!(run.code() == 0 && run.stdout.ends_with(" of root\n"), "{run}");
     wait_until("the running host hears of it", || (status(&one) == "rejected").then_some(()));
     assert_eq!(status(&two), "accepted");
-    let run = scratch.run(["invalidate", "--actor", "root", "--actor", "other"]);
+    let run = scratch.run(["invalidate", "--actor", "root", "--actor", "other", "--yes"]);
     assert!(run.code() == 0 && run.stdout.starts_with("all tokens of root made before "), "{run}");
     wait_until("the running host hears of it", || (status(&two) == "rejected").then_some(()));
     assert_eq!(status(&three), "accepted");
-    let run = scratch.run(["invalidate", "--everyone", "--json"]);
+    let run = scratch.run(["invalidate", "--everyone", "--json", "--yes"]);
     assert!(run.code() == 0 && run.json()["cutoffs"][0]["created_before"].is_u64(), "{run}");
     wait_until("the running host hears of it", || (status(&three) == "rejected").then_some(()));
     drop(running);
@@ -277,7 +277,8 @@ fn other_processes_hear_of_it_and_so_does_the_next_start() {
         &["invalidate"][..],
         &["invalidate", "--everyone", "--actor", "x"],
         &["invalidate", "--id", "x", "--created-before", "1"],
-        &["invalidate", "--everyone", "--handler", "none"],
+        &["invalidate", "--everyone"],
+        &["invalidate", "--everyone", "--yes", "--handler", "none"],
     ] {
         assert_eq!(scratch.run(arguments).code(), 2, "{arguments:?}");
     }

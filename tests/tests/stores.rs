@@ -68,10 +68,27 @@ fn what_is_kept_is_listed_and_found() {
         assert_eq!((found.actor_id.as_str(), found.valid), ("bob", true));
         assert_eq!(wait(host.get_token(None, &id("kept-9"))).unwrap(), None);
         let mut curious = everyone;
-        curious.note_contains = Some("x".to_owned());
+        curious.after = Some("x".to_owned());
         let error = wait(host.list_tokens(None, &curious)).unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::InvalidArgument, "the handler's own error comes out: {error}");
     }
+}
+
+#[test]
+fn a_token_is_looked_for_in_every_store() {
+    let mut scratch = Scratch::new();
+    for name in ["one", "other"] {
+        scratch.plugin(name, Plugin::Hostile, &format!("handlers = [{{ name = '{name}', store = 'memory' }}]"));
+    }
+    let host = Host::from_file(scratch.config()).unwrap();
+    for (handler, actor) in [("one", "ann"), ("one", "bob"), ("other", "cid")] {
+        host.create_token_blocking(&CreateToken::new(actor).handler(handler)).unwrap();
+    }
+    let actor = |handler, token| wait(host.get_token(handler, &id(token))).unwrap().map(|record| record.actor_id);
+    assert_eq!(actor(None, "kept-1").as_deref(), Some("cid"), "the first in call order knows it");
+    assert_eq!(actor(None, "kept-2").as_deref(), Some("bob"), "the first does not know it");
+    assert_eq!(actor(Some("other"), "kept-2"), None, "nobody else was asked");
+    assert_eq!(actor(None, "kept-3"), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod boundary;
 mod changing;
+mod database;
 mod floor;
 mod installed;
 mod jwt;
@@ -39,9 +40,10 @@ fn main() {
 type Section = (&'static str, fn(Effort));
 
 /// What is measured; a few alone by name, as in `cargo bench -p token-host -- jwt`.
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     ("boundary", boundary::measure),
     ("jwt", jwt::measure),
+    ("database", database::measure),
     ("scaling", scaling::measure),
     ("threads", threads::measure),
     ("loading", loading::measure),

@@ -25,17 +25,12 @@ pub(crate) fn measure(effort: Effort) {
     let token = floor.token(&format!(r#"{{"a":"root","t":{},"d":3600}}"#, now()), Form::Plain);
     let host = host_of("token_signed", &signed_settings());
     let verify = || drop(black_box(host.verify_token_blocking(black_box(&token))));
-    // Shares nothing at all: as much as the machine has to give while others use it, too.
     let nothing_shared = || {
         black_box(floor.verify(black_box(&token), now(), &mut [0; 256]));
     };
 
-    let (rounds, span) = effort.choose((50, Duration::from_millis(20)), (2, Duration::from_millis(2)));
-    let (mut machine, mut ours) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        machine.push([1, 2].map(|threads| rate(threads, span, &nothing_shared)));
-        ours.push([1, 2].map(|threads| rate(threads, span, &verify)));
-    }
+    // The first shares nothing at all: as much as the machine has to give while others use it, too.
+    let [machine, ours] = measured(effort, [&nothing_shared, &verify]);
     let by_the_clock = |rate: &Rate| rate.wall;
     let by_processor = |rate: &Rate| rate.processor;
     print("the floor, which shares nothing, by the clock", &machine, by_the_clock, Target::None);
@@ -45,6 +40,33 @@ pub(crate) fn measure(effort: Effort) {
     table::note(
         "By the clock, others who use the cores count; by processor time, only what the threads do to each other.",
     );
+}
+
+/// How much more two threads do of something than one, by the clock, beside a spin that shares nothing.
+pub(crate) fn compare(effort: Effort, name: &str, call: &(dyn Fn() + Sync), target: Target) {
+    if cores() < 2 {
+        return table::note("two threads: skipped, there is one core");
+    }
+    let nothing_shared = || {
+        for number in 0..1_000_u32 {
+            black_box(number);
+        }
+    };
+    let [machine, ours] = measured(effort, [&nothing_shared, call]);
+    print("a loop that shares nothing, two threads against one", &machine, |rate| rate.wall, Target::None);
+    print(name, &ours, |rate| rate.wall, target);
+}
+
+/// Both in turns, with one thread and with two.
+fn measured(effort: Effort, calls: [&(dyn Fn() + Sync); 2]) -> [Vec<[Rate; 2]>; 2] {
+    let (rounds, span) = effort.choose((50, Duration::from_millis(20)), (2, Duration::from_millis(2)));
+    let mut measured = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (rounds, call) in measured.iter_mut().zip(calls) {
+            rounds.push([1, 2].map(|threads| rate(threads, span, &call)));
+        }
+    }
+    measured
 }
 
 /// The median over the rounds; and at best: the fastest round of two threads against the fastest of one.

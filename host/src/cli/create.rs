@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 use token_host::{CreateToken, TokenDetails, TokenKind, TokenRestrictions, token_plugin_api::action_name};
 
-use super::{exit::Failure, host, lifetime, output::Output};
+use super::{exit::Failure, filter::json, host, lifetime, output::Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
@@ -37,6 +37,34 @@ pub(crate) struct Create {
     #[arg(long, value_name = "KIND", value_enum)]
     kind: Option<Kind>,
 
+    /// A note that describes it, for handlers that keep their tokens
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    note: Option<String>,
+
+    /// Its policy document: what it may access in the API, for handlers that know such
+    #[arg(long, value_name = "JSON", value_parser = json, allow_hyphen_values = true)]
+    policy: Option<Value>,
+
+    /// The generator that is to make its value, for handlers that use generators
+    #[arg(long, value_name = "ID")]
+    generator: Option<String>,
+
+    /// What that generator needs to know; the value is JSON, or else text
+    #[arg(long = "token-info", value_name = "NAME=VALUE", value_parser = member)]
+    token_info: Vec<(String, Value)>,
+
+    /// How often that generator may try to find a value that is not in use yet [default: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_attempts: Option<u32>,
+
+    /// A field of your own to be kept with it, likewise
+    #[arg(long = "extra", value_name = "NAME=VALUE", value_parser = member)]
+    extra: Vec<(String, Value)>,
+
+    /// Say that nobody asked for it by hand
+    #[arg(long)]
+    auto_generated: bool,
+
     /// A claim to stand in the token, for handlers whose tokens carry claims; the value is JSON, or else text
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = member)]
     claims: Vec<(String, Value)>,
@@ -54,7 +82,8 @@ enum Kind {
     Refresh,
 }
 
-fn member(written: &str) -> Result<(String, Value), String> {
+/// A named value, as JSON or else as text.
+pub(crate) fn member(written: &str) -> Result<(String, Value), String> {
     let (name, value) = written.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
 }
@@ -67,29 +96,41 @@ impl Create {
         request.handler = self.handler.clone();
         request.expires_after = self.expires_after;
         request.restrictions = self.restrictions();
+        for action in request.restrictions.iter().flat_map(TokenRestrictions::actions) {
+            if action_name(action).is_none() {
+                output.note(&format!("unknown action: {action}, expected one of Datasette's, or of your own"));
+            }
+        }
+        let request = request.with_details(self.details());
+        let created = host.create_token_blocking(&request)?;
+        if output.is_json() {
+            return output.json(&serde_json::json!({
+                "token": created.token,
+                "id": created.id,
+                "expires_at": created.expires_at,
+            }));
+        }
+        // As it is, whatever is in it: another text would be another token.
+        output.bytes(format!("{}\n", created.token).as_bytes())
+    }
+
+    fn details(self) -> TokenDetails {
         let mut details = TokenDetails::default();
         details.kind = self.kind.map(|kind| match kind {
             Kind::Access => TokenKind::Access,
             Kind::FreshAccess => TokenKind::FreshAccess,
             Kind::Refresh => TokenKind::Refresh,
         });
-        details.claims = self.claims.iter().cloned().collect();
-        details.headers = self.headers.iter().cloned().collect();
-        let request = request.with_details(details);
-        for action in request.restrictions.iter().flat_map(TokenRestrictions::actions) {
-            if action_name(action).is_none() {
-                output.note(&format!("unknown action: {action}, expected one of Datasette's, or of your own"));
-            }
-        }
-        let created = host.create_token_blocking(&request)?;
-        if output.is_json() {
-            return output.json(&json!({
-                "token": created.token,
-                "id": created.id,
-                "expires_at": created.expires_at,
-            }));
-        }
-        output.line(&created.token)
+        details.note = self.note;
+        details.policy = self.policy;
+        details.token_generator_id = self.generator;
+        details.token_info = self.token_info.into_iter().collect();
+        details.max_attempts = self.max_attempts.unwrap_or(details.max_attempts);
+        details.extra = self.extra.into_iter().collect();
+        details.auto_generated = self.auto_generated;
+        details.claims = self.claims.into_iter().collect();
+        details.headers = self.headers.into_iter().collect();
+        details
     }
 
     fn restrictions(&self) -> Option<TokenRestrictions> {

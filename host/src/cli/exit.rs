@@ -4,6 +4,8 @@ use std::{fmt, process::ExitCode};
 
 use token_host::{Error, ErrorKind};
 
+use super::output::printable;
+
 /// Why a command did not end well.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -13,6 +15,8 @@ pub(crate) enum Failure {
     No(String),
     /// The arguments make no sense: exit code 2.
     Arguments(String),
+    /// A plugin did not do what plugins have to: exit code 5.
+    Plugin(String),
     /// The configuration or a plugin is not good, and it was said already: exit code 6.
     Refused,
     /// Whoever read our stdout went away, which is their right.
@@ -24,9 +28,8 @@ impl Failure {
     #[allow(clippy::print_stderr, reason = "this is where the command line speaks")]
     pub(crate) fn report(self) -> ExitCode {
         match &self {
-            Self::Host(error) => eprintln!("{error}"),
-            Self::No(message) | Self::Arguments(message) => eprintln!("{message}"),
             Self::Refused | Self::Unread => {}
+            said => eprintln!("{}", printable(&said.to_string())),
         }
         ExitCode::from(self.code())
     }
@@ -36,6 +39,7 @@ impl Failure {
             Self::Host(error) => code(error.kind()),
             Self::No(_) => 1,
             Self::Arguments(_) => 2,
+            Self::Plugin(_) => 5,
             Self::Refused => 6,
             Self::Unread => 0,
         }
@@ -68,7 +72,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(error) => error.fmt(f),
-            Self::No(message) | Self::Arguments(message) => f.write_str(message),
+            Self::No(message) | Self::Arguments(message) | Self::Plugin(message) => f.write_str(message),
             Self::Refused | Self::Unread => Ok(()),
         }
     }

@@ -9,7 +9,10 @@ use token_host::{
     token_plugin_api::abi::manifest::PanicStrategy,
 };
 
-use super::{exit::Failure, output::Output};
+use super::{
+    exit::Failure,
+    output::{Output, one_line},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
@@ -47,15 +50,14 @@ impl Inspect {
                 "objection": objection,
             }));
         }
-        let printable = |text: &str| text.chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>();
         for (label, value) in [
-            ("name", printable(&manifest.name)),
-            ("version", printable(&manifest.version)),
-            ("description", printable(&manifest.description)),
-            ("hooks", printable(&hooks.join(", "))),
+            ("name", one_line(&manifest.name)),
+            ("version", one_line(&manifest.version)),
+            ("description", one_line(&manifest.description)),
+            ("hooks", one_line(&hooks.join(", "))),
             ("ABI level", manifest.abi_level.to_string()),
-            ("API version", printable(&manifest.api_version)),
-            ("rustc", printable(&manifest.rustc)),
+            ("API version", one_line(&manifest.api_version)),
+            ("rustc", one_line(&manifest.rustc)),
             ("panic", panic.to_owned()),
             ("tryfirst", manifest.tryfirst.to_string()),
             ("trylast", manifest.trylast.to_string()),

@@ -1,20 +1,35 @@
 //! The command line: one file a command. Answers go to stdout, everything else to stderr.
 
+mod actor;
 mod check;
+mod confirm;
 mod conformance;
 mod create;
 mod exit;
 mod explain;
+mod export;
+mod filter;
+mod import;
 mod inspect;
 mod invalidate;
+mod keeper;
 mod lifetime;
+mod list;
 mod lock;
+mod migrate;
 mod new;
 mod output;
+mod pages;
 mod plan;
 mod plugins;
+mod purge;
 mod quickstart;
+mod record;
+mod selector;
+mod show;
 mod table;
+mod time;
+mod update;
 mod verify;
 
 use std::{
@@ -23,7 +38,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
-use token_host::{Error, Host, HostBuilder};
+use token_host::{Clock, Error, Host, HostBuilder, SystemClock};
 
 use self::output::Output;
 
@@ -43,7 +58,8 @@ struct Arguments {
     command: Command,
 }
 
-const EXITS: &str = "Exit codes: 0 good; 1 token not recognized, rejected or not found; 2 bad arguments; \
+const EXITS: &str = "Exit codes: 0 good; 1 token not recognized, rejected or not found, a question answered with no, \
+or `migrate --check` found something to do; 2 bad arguments; \
 3 no handlers; 4 no unique token; 5 a plugin could not; 6 bad configuration or refused plugin.\n\
 TOKEN_HOST_LOG filters the log on stderr, for instance `debug` or `plugin=trace`.";
 
@@ -53,8 +69,25 @@ enum Command {
     Create(create::Create),
     /// Verify a token, or with `-` one a line from stdin
     Verify(verify::Verify),
-    /// Make tokens worthless: one, all of some actors, or all there are
+    /// List the tokens that a handler keeps
+    List(list::List),
+    /// Show what a handler knows of one token
+    Show(show::Show),
+    /// Make tokens worthless: one, or all of some actors or of everyone; asks first when it may be many
     Invalidate(invalidate::Invalidate),
+    /// Change the note, policy, expiry or validity of a token
+    Update(update::Update),
+    /// Delete tokens that ended long ago; asks first
+    Purge(purge::Purge),
+    /// Deactivate actors and activate them again: whose tokens are all rejected meanwhile
+    #[command(subcommand)]
+    Actor(actor::Actor),
+    /// Bring over another system's tokens, which go on working: a dry run, a question, then the import
+    Import(import::Import),
+    /// Write what a handler knows of its tokens, one JSON object a line
+    Export(export::Export),
+    /// Bring a handler's store to the form that it needs
+    Migrate(migrate::Migrate),
     /// Show what each handler says to a token, and why
     Explain(explain::Explain),
     /// List what is registered, in call order, with the reason for each place
@@ -95,7 +128,15 @@ pub(crate) fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Create(create) => create.run(&arguments.config, &output),
         Command::Verify(verify) => verify.run(&arguments.config, &output),
+        Command::List(list) => list.run(&arguments.config, &output),
+        Command::Show(show) => show.run(&arguments.config, &output),
         Command::Invalidate(invalidate) => invalidate.run(&arguments.config, &output),
+        Command::Update(update) => update.run(&arguments.config, &output),
+        Command::Purge(purge) => purge.run(&arguments.config, &output),
+        Command::Actor(actor) => actor.run(&arguments.config, &output),
+        Command::Import(import) => import.run(&arguments.config, &output),
+        Command::Export(export) => export.run(&arguments.config, &output),
+        Command::Migrate(migrate) => migrate.run(&arguments.config, &output),
         Command::Explain(explain) => explain.run(&arguments.config, &output),
         Command::Plugins(plugins) => plugins.run(&arguments.config, &output),
         Command::Plan(plan) => plan.run(&arguments.config, &output),
@@ -142,6 +183,11 @@ fn host(config: &Path, output: &Output) -> Result<Host, Error> {
         output.note(&finding.to_string());
     }
     Ok(host)
+}
+
+/// Unix seconds, by the clock that the host goes by.
+fn now() -> u64 {
+    SystemClock.now()
 }
 
 fn start_log() {

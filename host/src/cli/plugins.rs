@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 use token_host::{
-    Error, PluginRow, Status,
+    Error, Host, PluginRow, Status,
     config::{Origin, order_entries},
     order::{Registration, call_order, ordinal},
 };
@@ -85,7 +85,19 @@ fn registered(config: &Path, output: &Output) -> Result<(), Failure> {
     output.line(&format!(
         "\nGeneration {generation}; {} libraries of {} bytes are mapped, {} of {} bytes are superseded.",
         libraries.mapped, libraries.mapped_bytes, libraries.superseded, libraries.superseded_bytes
-    ))
+    ))?;
+    match patterns(&host).as_slice() {
+        [] => Ok(()),
+        patterns => output.line(&format!(
+            "\nWhat secret scanners may look for:\n\n{}",
+            table(["GENERATOR", "REGULAR EXPRESSION"], patterns)
+        )),
+    }
+}
+
+/// They are long, and few have one: no column of the list.
+fn patterns(host: &Host) -> Vec<[String; 2]> {
+    host.plugins().into_iter().filter_map(|row| Some([row.name, row.pattern?])).collect()
 }
 
 /// How it fares: `serving`, `tripped after 10 failures`, `serving, 2 slow calls`.

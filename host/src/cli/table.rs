@@ -1,11 +1,12 @@
 //! Tables for people: columns as wide as they need to be.
 
-/// Lays out rows below a heading, two spaces between columns. Control characters are shown as `?`,
-/// so that no text of a plugin can drive the terminal.
+use super::output::one_line;
+
+/// Lays out rows below a heading, two spaces between columns. No text of a plugin can drive the terminal.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = std::iter::once(heading.map(str::to_owned))
         .chain(rows.iter().cloned())
-        .map(|row| row.map(|cell| cell.chars().map(|c| if c.is_control() { '?' } else { c }).collect()))
+        .map(|row| row.map(|cell| one_line(&cell)))
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..N).map(width).collect();

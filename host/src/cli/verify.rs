@@ -12,7 +12,7 @@ use token_host::{Actor, Host, Reason, ReasonKind, RequestContext, Verdict, Verif
 use super::{
     exit::Failure,
     host,
-    output::{Output, answers, unless_unread},
+    output::{Output, answers, json_text, unless_unread},
 };
 
 #[derive(Debug, Args)]
@@ -99,9 +99,9 @@ fn stream(host: &Host) -> Result<(), Failure> {
             Err(_) => rejected(Reason::new(ReasonKind::Malformed, "token is not UTF-8")),
         };
         // As a whole: an actor whose claims cannot be written has its answer, too, and so have the lines behind it.
-        let text = serde_json::to_vec(&answer).or_else(|error| serde_json::to_vec(&unwritable(&error)));
+        let text = json_text(&answer).or_else(|error| json_text(&unwritable(&error)));
         let text = text.map_err(|error| Failure::Arguments(error.to_string()))?;
-        unless_unread(answers.write_all(&text).and_then(|()| answers.write_all(b"\n")))?;
+        unless_unread(answers.write_all(text.as_bytes()).and_then(|()| answers.write_all(b"\n")))?;
         // Whoever waits for the answer before the next line gets it; a long pipe is not slowed down.
         if !lines.buffer().contains(&b'\n') {
             unless_unread(answers.flush())?;

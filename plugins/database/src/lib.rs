@@ -20,10 +20,25 @@
 //! [`store::Store`] is the wall between what a token means (here) and where it lies (`store/sqlite`, `store/postgres`):
 //! stores know rows, digests and times, and judge nothing.
 
-#![allow(dead_code, reason = "the parts are put together one by one")]
-
+mod bounds;
+mod cache;
 mod config;
 mod cutoffs;
 mod digest;
+mod forms;
+mod generators;
+mod handler;
+mod import;
+mod judge;
 mod migrations;
 mod store;
+mod uses;
+
+#[cfg(feature = "export")]
+use token_plugin_api::export_plugin;
+
+pub use config::Config;
+pub use handler::{Database, register};
+
+#[cfg(feature = "export")]
+export_plugin! { name: "database", hooks: [TokenHandler, TokenGenerator], register: register }

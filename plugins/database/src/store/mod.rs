@@ -11,11 +11,17 @@
 //! Nothing is opened before the first call, and nothing that is open is needed to make a store: a host's preflight makes
 //! one in a process of its own, which must leave no trace.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+pub(crate) mod sqlite;
 
-use token_plugin_api::{ActorPage, InactiveActor, Migrations, Result, TokenRecord};
+use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc};
 
-use crate::{cutoffs::Cutoffs, digest::Digest};
+use token_plugin_api::{ActorPage, InactiveActor, Migrations, PluginError, Result, TokenRecord};
+
+use crate::{
+    config::Config,
+    cutoffs::{Cutoffs, Notice},
+    digest::Digest,
+};
 
 /// An answer that is waited for. Dropped before it is there, the call may go on to its end, unobserved.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -201,4 +207,44 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Which database it is, without credentials: for messages.
     fn name(&self) -> &str;
+}
+
+/// What hosts are told of tokens that were invalidated, of these actors.
+pub(crate) fn notices(which: &Which, invalidated: &[(i64, String)]) -> Vec<Notice> {
+    let notices = Notice::of_actors(invalidated.iter().map(|(_, actor)| actor.as_str()));
+    match which {
+        Which::All(Conditions { generator_id: Some(generator), .. }) if notices == [Notice::Everyone] => {
+            vec![Notice::Generator(generator.clone())]
+        }
+        _ => notices,
+    }
+}
+
+impl fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// The store that the settings want. Paths are relative to this folder.
+///
+/// # Errors
+///
+/// When the URL is none of a database.
+pub(crate) fn open(config: &Config, folder: &Path) -> Result<Arc<dyn Store>> {
+    let wrong = |message: &str| Err(PluginError::invalid_argument(format!("`url`: {message}")));
+    match config.url.as_str().split_once(':') {
+        Some(("sqlite", path)) => {
+            if sqlite::is_no_file_name(Path::new(path)) {
+                return wrong("expected `sqlite:` and the path of a file");
+            }
+            Ok(Arc::new(sqlite::Sqlite::new(sqlite::Settings {
+                path: folder.join(path),
+                migrate: config.migrate,
+                cache_kib: config.sqlite.cache_kib,
+                mmap_bytes: config.sqlite.danger_mmap_bytes,
+            })))
+        }
+        _ => wrong("expected `sqlite:PATH` or `postgres://...`"),
+    }
 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::file::create_private;
+use token_plugin_api::files::create_private;
 
 /// A file beside the one that is guarded. It is always empty, and stays.
 pub(super) struct Gate {

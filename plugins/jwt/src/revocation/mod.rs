@@ -7,7 +7,6 @@
 //! What is in memory stays there whatever becomes of the store, until it has expired.
 
 mod config;
-mod file;
 mod gate;
 mod memory;
 mod sqlite;

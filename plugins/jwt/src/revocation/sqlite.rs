@@ -16,8 +16,9 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params,
 };
 
+use token_plugin_api::files::{FileId, create_private};
+
 use super::{
-    file::{FileId, create_private},
     gate::{Gate, beside},
     store::{Cutoff, Revocation, RevokedToken, Store},
 };

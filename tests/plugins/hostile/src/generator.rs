@@ -33,6 +33,10 @@ impl TokenGenerator for Generator {
         self.settings.naming.of(&self.settings.id)
     }
 
+    fn pattern(&self) -> Option<String> {
+        self.settings.pattern.clone()
+    }
+
     fn create_token(&self, token_info: &Map<String, Value>) -> Result<String> {
         self.act()?;
         let seed = token_info.get("seed").and_then(Value::as_str);

@@ -7,8 +7,10 @@ use std::{
 };
 
 use token_plugin_api::{
-    AsyncTokenHandler, Call, Claims, CreateToken, CreatedToken, InvalidateTokens, InvalidatedTokens, Result,
-    TokenFilter, TokenHandler, TokenPage, TokenRecord, TokenSelector, Trial, UpdateToken, Verdict, runtime,
+    ActorPage, AsyncTokenHandler, Call, Claims, CreateToken, CreatedToken, DeleteTokens, DeletedTokens, ImportTokens,
+    ImportedTokens, InactiveActor, InvalidateTokens, InvalidatedTokens, ListActors, Migrate, Migrations, PluginError,
+    Result, SetActors, TokenFilter, TokenHandler, TokenPage, TokenRecord, TokenSelector, Trial, UpdateToken, Verdict,
+    runtime,
 };
 
 use crate::{
@@ -32,7 +34,8 @@ pub(crate) struct Handler {
 
 impl Handler {
     pub(crate) fn new(settings: HandlerSettings, journal: Journal) -> Self {
-        let (fuse, store) = (Fuse(settings.drop.clone()), Store::new(&settings.store));
+        let fuse = Fuse(settings.drop.clone());
+        let store = Store::new(settings.store.clone(), settings.pages, settings.page_size);
         Self { settings, journal, store, calls: AtomicU64::new(0), _fuse: fuse }
     }
 
@@ -80,7 +83,13 @@ impl Handler {
     }
 
     fn create(&self, deed: CreateDeed, call: &Call<'_>, request: &CreateToken) -> Result<CreatedToken> {
-        Ok(self.store.keep(call, request, deed.act(&self.settings, call, request)?))
+        self.store.keep(call, request, deed.act(&self.settings, call, request)?)
+    }
+
+    fn import(&self, request: &ImportTokens) -> Result<ImportedTokens> {
+        let request_as_told = serde_json::to_value(request).map_err(PluginError::failed)?;
+        self.journal.note(&self.settings.name, "import", request_as_told)?;
+        self.store.import(request)
     }
 }
 
@@ -117,12 +126,12 @@ impl TokenHandler for Handler {
         self.create(deed, call, request)
     }
 
-    fn list_tokens(&self, _: &Call<'_>, filter: &TokenFilter) -> Result<TokenPage> {
-        self.store.list(filter)
+    fn list_tokens(&self, call: &Call<'_>, filter: &TokenFilter) -> Result<TokenPage> {
+        self.store.list(call, filter)
     }
 
-    fn get_token(&self, _: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
-        self.store.find(token)
+    fn get_token(&self, call: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
+        self.store.find(call, token)
     }
 
     fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
@@ -131,6 +140,26 @@ impl TokenHandler for Handler {
 
     fn update_token(&self, call: &Call<'_>, request: &UpdateToken) -> Result<TokenRecord> {
         self.store.update(call, request)
+    }
+
+    fn delete_tokens(&self, _: &Call<'_>, request: &DeleteTokens) -> Result<DeletedTokens> {
+        self.store.delete(request)
+    }
+
+    fn import_tokens(&self, _: &Call<'_>, request: &ImportTokens) -> Result<ImportedTokens> {
+        self.import(request)
+    }
+
+    fn set_actors(&self, call: &Call<'_>, request: &SetActors) -> Result<Vec<InactiveActor>> {
+        self.store.set_actors(call, request)
+    }
+
+    fn list_inactive_actors(&self, _: &Call<'_>, request: &ListActors) -> Result<ActorPage> {
+        self.store.list_actors(request)
+    }
+
+    fn migrate(&self, _: &Call<'_>, request: &Migrate) -> Result<Migrations> {
+        self.store.migrate(*request)
     }
 }
 
@@ -192,12 +221,12 @@ impl AsyncTokenHandler for AsyncHandler {
         self.0.create(deed, call, request)
     }
 
-    async fn list_tokens(&self, _: &Call<'_>, filter: &TokenFilter) -> Result<TokenPage> {
-        self.0.store.list(filter)
+    async fn list_tokens(&self, call: &Call<'_>, filter: &TokenFilter) -> Result<TokenPage> {
+        self.0.store.list(call, filter)
     }
 
-    async fn get_token(&self, _: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
-        self.0.store.find(token)
+    async fn get_token(&self, call: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
+        self.0.store.find(call, token)
     }
 
     async fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
@@ -206,6 +235,26 @@ impl AsyncTokenHandler for AsyncHandler {
 
     async fn update_token(&self, call: &Call<'_>, request: &UpdateToken) -> Result<TokenRecord> {
         self.0.store.update(call, request)
+    }
+
+    async fn delete_tokens(&self, _: &Call<'_>, request: &DeleteTokens) -> Result<DeletedTokens> {
+        self.0.store.delete(request)
+    }
+
+    async fn import_tokens(&self, _: &Call<'_>, request: &ImportTokens) -> Result<ImportedTokens> {
+        self.0.import(request)
+    }
+
+    async fn set_actors(&self, call: &Call<'_>, request: &SetActors) -> Result<Vec<InactiveActor>> {
+        self.0.store.set_actors(call, request)
+    }
+
+    async fn list_inactive_actors(&self, _: &Call<'_>, request: &ListActors) -> Result<ActorPage> {
+        self.0.store.list_actors(request)
+    }
+
+    async fn migrate(&self, _: &Call<'_>, request: &Migrate) -> Result<Migrations> {
+        self.0.store.migrate(*request)
     }
 }
 

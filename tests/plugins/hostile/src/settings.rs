@@ -92,9 +92,19 @@ pub(crate) struct HandlerSettings {
     pub(crate) slow_until: Option<PathBuf>,
     #[serde(default)]
     pub(crate) store: Store,
+    /// What its listings come to.
+    #[serde(default)]
+    pub(crate) pages: Pages,
+    /// How much it puts on a page at the most.
+    #[serde(default = "page_size")]
+    pub(crate) page_size: usize,
     /// The generator that `validate` asks.
     #[serde(default)]
     pub(crate) generator: String,
+}
+
+fn page_size() -> usize {
+    100
 }
 
 fn verify_only() -> Trial {
@@ -143,15 +153,30 @@ impl Naming {
 }
 
 /// What a handler keeps of the tokens that it makes.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Clone)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Store {
     /// Nothing: it does not even know of such operations.
     #[default]
     None,
     Memory,
+    /// In this file, which the next process finds as it is.
+    KeptIn(PathBuf),
     /// Nothing, since each operation fails.
     Fail,
+}
+
+/// What comes behind a page of a listing.
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Pages {
+    /// The next one, and an end.
+    #[default]
+    End,
+    /// Always the same page again.
+    Same,
+    /// Two places in turns.
+    Circle,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +255,7 @@ pub(crate) enum Record {
 #[derive(Deserialize)]
 pub(crate) struct GeneratorSettings {
     pub(crate) id: String,
+    pub(crate) pattern: Option<String>,
     #[serde(default)]
     pub(crate) generate: Generate,
     #[serde(default)]

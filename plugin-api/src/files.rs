@@ -1,4 +1,5 @@
-//! [`FileId`]: which file it is that has a path, and that there is one.
+//! For plugins that keep a file: [`create_private`] makes one that is its owner's alone, [`FileId`] tells whether it is
+//! still the same.
 
 use std::{
     fs::{self, OpenOptions},
@@ -8,7 +9,7 @@ use std::{
 
 /// What tells one file from another that took its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileId {
+pub struct FileId {
     #[cfg(unix)]
     device_and_inode: (u64, u64),
     #[cfg(not(unix))]
@@ -16,8 +17,12 @@ pub(super) struct FileId {
 }
 
 impl FileId {
-    /// None: there is no file.
-    pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
+    /// The file at this path; none: there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be looked at, or what is there is no file.
+    pub fn of(path: &Path) -> io::Result<Option<Self>> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -41,7 +46,11 @@ impl FileId {
 /// Creates a file that is its owner's alone, unless there is one. SQLite gives the files next to it the same rights.
 ///
 /// What root creates belongs to the owner of the folder, who could not read it otherwise.
-pub(super) fn create_private(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// When it cannot be created.
+pub fn create_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

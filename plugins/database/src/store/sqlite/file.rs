@@ -1,0 +1,193 @@
+//! [`Database`]: the file: whether it is there, is ours, and has the form that is needed.
+
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
+use token_plugin_api::{
+    PluginError, Result,
+    files::{FileId, create_private},
+};
+
+use super::Settings;
+use crate::migrations::{STEPS, VERSION};
+
+/// How long whoever may wait does so for other processes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tells SQLite files of ours from others.
+const APPLICATION_ID: i32 = i32::from_be_bytes(*b"tokh");
+
+/// A file, or the place for one.
+pub(super) struct Database {
+    pub(super) settings: Settings,
+    name: String,
+    /// Held while the file is created or changed in its form.
+    establishing: Mutex<Seen>,
+}
+
+/// Whether there was a file once: that there is none is an error from then on.
+#[derive(Default)]
+struct Seen(bool);
+
+impl Database {
+    pub(super) fn new(settings: Settings) -> Self {
+        #[cfg(target_os = "linux")]
+        super::locks::belong_to_this_copy();
+        let name = settings.path.display().to_string();
+        Self { settings, name, establishing: Mutex::default() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.settings.path
+    }
+
+    /// The file as it is now; none: there is none, and never was.
+    pub(super) fn present(&self) -> Result<Option<FileId>> {
+        let mut seen = self.establishing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.look(&mut seen)
+    }
+
+    fn look(&self, seen: &mut Seen) -> Result<Option<FileId>> {
+        let file = FileId::of(self.path()).map_err(|error| self.wrong(error))?;
+        match file {
+            Some(file) => {
+                seen.0 = true;
+                Ok(Some(file))
+            }
+            None if seen.0 => Err(self.wrong("the file is gone")),
+            None if !self.settings.migrate => {
+                Err(self.wrong("there is no such file: `token-host migrate` creates it, as `migrate = false` wants"))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Creates the file, if need be, and brings it to the form that is needed; with `asked`, also when that is not to be
+    /// done by the way. The file, and the version that it had.
+    pub(super) fn establish(&self, asked: bool) -> Result<(FileId, u32)> {
+        let mut seen = self.establishing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !asked || seen.0 {
+            self.look(&mut seen)?;
+        }
+        if self.path().parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+            return Err(self.wrong("its folder does not exist"));
+        }
+        create_private(self.path()).map_err(|error| self.wrong(format!("cannot be created: {error}")))?;
+        seen.0 = true;
+        let mut connection = self.open_to_write()?;
+        let from = self.version_of(&connection)?;
+        if from < VERSION {
+            if !asked && !self.settings.migrate && from > 0 {
+                return Err(self.wrong(format!(
+                    "it has the schema version {from}, expected {VERSION}: `token-host migrate` brings it there"
+                )));
+            }
+            self.advance(&mut connection)?;
+        }
+        let file = FileId::of(self.path()).map_err(|error| self.wrong(error))?;
+        Ok((file.ok_or_else(|| self.wrong("the file is gone"))?, from))
+    }
+
+    /// The version that the file has; 0: there is none, or nothing in it.
+    pub(super) fn version(&self) -> Result<u32> {
+        match FileId::of(self.path()).map_err(|error| self.wrong(error))? {
+            None => Ok(0),
+            Some(_) => self.version_of(&self.open(OpenFlags::SQLITE_OPEN_READ_ONLY)?),
+        }
+    }
+
+    fn advance(&self, connection: &mut Connection) -> Result<()> {
+        // Kept in the file: all connections of all processes write to the log.
+        let mode: String = connection
+            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+            .map_err(|error| self.failed(&error))?;
+        if mode != "wal" {
+            return Err(self.wrong(format!("its journal is `{mode}` and cannot be a write-ahead log here")));
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(|error| self.failed(&error))?;
+        // Another process may have been faster.
+        let from = self.version_of(&transaction)?;
+        for step in STEPS.iter().filter(|step| step.version > from) {
+            let version = step.version;
+            let statements =
+                format!("{}; PRAGMA user_version = {version}; PRAGMA application_id = {APPLICATION_ID}", step.sqlite);
+            transaction.execute_batch(&statements).map_err(|error| self.failed(&error))?;
+        }
+        transaction.commit().map_err(|error| self.failed(&error))
+    }
+
+    fn version_of(&self, connection: &Connection) -> Result<u32> {
+        // In one statement, which sees one state: another process may be creating the tables.
+        let state = "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema) \
+                     FROM pragma_user_version, pragma_application_id";
+        let state = connection.query_row(state, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let (version, application, tables): (u32, i32, i64) = state.map_err(|error| self.failed(&error))?;
+        match (version, application) {
+            (0, 0) if tables == 0 => Ok(0),
+            (version, APPLICATION_ID) if version > VERSION => Err(self.wrong(format!(
+                "it has the schema version {version}, expected at most {VERSION}: a newer version of this program wrote it"
+            ))),
+            (version, APPLICATION_ID) => Ok(version),
+            _ => Err(self.wrong("it is another program's file, expected one of tokens")),
+        }
+    }
+
+    /// A connection that writes, in a file that is there.
+    pub(super) fn open_to_write(&self) -> Result<Connection> {
+        let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // What is answered outlives a loss of power; `fullfsync` is what it takes on macOS.
+        let set = connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON");
+        set.map_err(|error| self.failed(&error))?;
+        Ok(connection)
+    }
+
+    /// A connection that only reads, in a file that is there. It does not wait.
+    pub(super) fn open_to_read(&self) -> Result<Connection> {
+        let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let set = connection.execute_batch("PRAGMA query_only = ON");
+        set.and_then(|()| connection.busy_timeout(Duration::ZERO)).map_err(|error| self.failed(&error))?;
+        Ok(connection)
+    }
+
+    fn open(&self, flags: OpenFlags) -> Result<Connection> {
+        let Settings { path, cache_kib, mmap_bytes, .. } = &self.settings;
+        let open = || {
+            let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
+            // A plan that is made for a value, as SQLite would otherwise, is made anew for the next.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+            connection.execute_batch(&format!("PRAGMA cache_size = -{cache_kib}; PRAGMA mmap_size = {mmap_bytes}"))?;
+            Ok(connection)
+        };
+        open().map_err(|error| self.failed(&error))
+    }
+
+    /// An error of SQLite's.
+    pub(super) fn failed(&self, error: &rusqlite::Error) -> PluginError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => self.wrong("it is not a SQLite file"),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                self.wrong("another process has kept it locked for too long")
+            }
+            Some(ErrorCode::ReadOnly) => self.wrong("the file and its folder must be writable"),
+            _ => self.wrong(error),
+        }
+    }
+
+    pub(super) fn wrong(&self, what: impl std::fmt::Display) -> PluginError {
+        PluginError::failed(format!("{}: {what}", self.name))
+    }
+}
+
+/// More than there are.
+const STATEMENTS: usize = 64;

@@ -1,0 +1,123 @@
+//! [`Following`]: a thread that hears what any process changed, for those who keep what they read.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use token_plugin_api::{PluginError, Result, files::FileId};
+
+use super::file::Database;
+use crate::cutoffs::{Cutoffs, Notice};
+
+/// How often the file is looked at. SQLite tells nobody of changes; what is asked each time is whether there was one.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The thread, which ends when this is dropped.
+pub(super) struct Following {
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Following {
+    pub(super) fn start(database: &Arc<Database>, cutoffs: Arc<Cutoffs>) -> Result<Self> {
+        let (stop, stopped) = sync_channel::<()>(0);
+        let database = Arc::downgrade(database);
+        let follow = move || {
+            let mut reader: Option<Reader> = None;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
+                let Some(database) = Weak::upgrade(&database) else { return };
+                let looked = match reader.take() {
+                    Some(reader) => reader.look(&database, &cutoffs),
+                    None => Reader::open(&database, &cutoffs),
+                };
+                match looked {
+                    Ok(looked) => reader = looked,
+                    Err(error) => {
+                        tracing::warn!("changes by other processes are not followed for the moment: {error}");
+                        cutoffs.lost();
+                    }
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("token-database-news".to_owned()).spawn(follow);
+        Ok(Self { stop: Some(stop), thread: Some(thread.map_err(PluginError::failed)?) })
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Reader {
+    file: FileId,
+    connection: Connection,
+    /// SQLite's number for what others wrote.
+    data_version: i64,
+    /// The last notice that was told.
+    seq: i64,
+}
+
+impl Reader {
+    /// None: there is no file yet, and nothing to be told.
+    fn open(database: &Database, cutoffs: &Cutoffs) -> Result<Option<Self>> {
+        if database.present()?.is_none() {
+            return Ok(None);
+        }
+        let (file, _) = database.establish(false)?;
+        let connection = database.open_to_read()?;
+        let read = || Ok((data_version(&connection)?, last(&connection)?));
+        let (data_version, seq) = read().map_err(|error| database.failed(&error))?;
+        cutoffs.found();
+        Ok(Some(Self { file, connection, data_version, seq }))
+    }
+
+    /// Tells what is new. None: the file was replaced.
+    fn look(mut self, database: &Database, cutoffs: &Cutoffs) -> Result<Option<Self>> {
+        if database.present()? != Some(self.file) {
+            cutoffs.lost();
+            return Ok(None);
+        }
+        self.tell(cutoffs).map_err(|error| database.failed(&error))?;
+        Ok(Some(self))
+    }
+
+    fn tell(&mut self, cutoffs: &Cutoffs) -> rusqlite::Result<()> {
+        let data_version = data_version(&self.connection)?;
+        if data_version == self.data_version {
+            return Ok(());
+        }
+        let mut statement =
+            self.connection.prepare_cached("SELECT seq, what FROM notices WHERE seq > ?1 ORDER BY seq")?;
+        let mut rows = statement.query([self.seq])?;
+        while let Some(row) = rows.next()? {
+            let seq: i64 = row.get(0)?;
+            // What is between was deleted before it was told.
+            if seq > self.seq + 1 {
+                cutoffs.tell(&Notice::Everyone);
+            }
+            cutoffs.tell(&Notice::from_text(row.get_ref(1)?.as_str()?));
+            self.seq = seq;
+        }
+        self.data_version = data_version;
+        Ok(())
+    }
+}
+
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+fn last(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT COALESCE(max(seq), 0) FROM notices", [], |row| row.get(0))
+}
