@@ -66,7 +66,7 @@ fn all_findings_of_all_plugins_come_at_once() {
                 [plugin.config]\nsecret = { env = 'TOKEN_HOST_NOT_SET' }\nother = inf\n[[plugin]]\nname = 'signed'\n\
                 deadline_ms = 0\n[[plugin]]\ndeadline_ms = 0";
     let keys = "`name`, `file`, `sha256`, `tryfirst`, `trylast`, `wrapper`, `on_error`, `deadline_ms`, \
-                `max_blocking_calls`, `breaker_failures`, `breaker_pause_ms`, `config`";
+                `manage_deadline_ms`, `max_blocking_calls`, `breaker_failures`, `breaker_pause_ms`, `config`";
     assert_eq!(
         parse(text).unwrap_err(),
         format!(
