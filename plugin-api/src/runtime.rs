@@ -3,11 +3,17 @@
 //! A plugin has its own copy of tokio, in which the host's runtime does not exist: a timer or a
 //! socket made outside of this one fails with "there is no reactor running".
 
-use std::{future::Future, sync::OnceLock};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::OnceLock,
+    task::{Context, Poll},
+};
 
 use tokio::{
     runtime::{Builder, Runtime},
-    task::JoinHandle,
+    task::{JoinError, JoinHandle},
 };
 
 use crate::{PluginError, PluginErrorKind, Result};
@@ -23,18 +29,65 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    struct AbortOnDrop<T>(JoinHandle<T>);
-    impl<T> Drop for AbortOnDrop<T> {
-        fn drop(&mut self) {
-            self.0.abort();
+    spawn(future)?.await
+}
+
+/// Runs a future on the plugin's runtime, beside whoever called: what has to go on between two calls.
+///
+/// # Errors
+///
+/// When the runtime could not be started.
+pub fn spawn<F>(future: F) -> Result<Task<F::Output>>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    Ok(Task { handle: runtime()?.spawn(future), is_detached: false })
+}
+
+/// What runs on the plugin's runtime. It can be waited for anywhere; dropped, the work is cancelled.
+#[must_use = "the work is cancelled when this is dropped"]
+pub struct Task<T> {
+    handle: JoinHandle<T>,
+    is_detached: bool,
+}
+
+impl<T> Task<T> {
+    /// Lets the work go on to its end.
+    pub fn detach(mut self) {
+        self.is_detached = true;
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T>;
+
+    /// An error says that the future panicked.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        Pin::new(&mut self.handle).poll(context).map_err(failed)
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        if !self.is_detached {
+            self.handle.abort();
         }
     }
-    let mut task = AbortOnDrop(runtime()?.spawn(future));
-    (&mut task.0).await.map_err(|error| match error.is_panic() {
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").finish_non_exhaustive()
+    }
+}
+
+fn failed(error: JoinError) -> PluginError {
+    match error.is_panic() {
         // Without its message, which may quote what the future was about.
         true => PluginError::new(PluginErrorKind::Panicked, "on the plugin's runtime"),
         false => PluginError::failed(error),
-    })
+    }
 }
 
 fn runtime() -> Result<&'static Runtime> {

@@ -35,10 +35,12 @@ mod jwt_forge;
 mod library;
 mod node;
 mod oracle;
+mod postgres;
 mod python;
 mod run;
 mod scratch;
 mod skip;
+mod user;
 mod wait;
 
 pub use artifact::{Plugin, host_binary, repository, target_folder};
@@ -54,8 +56,10 @@ pub use jwt_forge::{HS256, JWT_SECRET, SetClock, hmac_sha2, jwt, jwt_encoded};
 pub use library::{replace_once, stripped, with_deed, with_manifest};
 pub use node::Node;
 pub use oracle::Oracle;
+pub use postgres::{Postgres, PostgresDatabase, PostgresOptions};
 pub use python::Python;
 pub use run::{Run, run};
 pub use scratch::{Scratch, set_mode};
 pub use skip::{Skip, skipped};
+pub use user::children as children_of; // PERF
 pub use wait::{PATIENCE, joined, wait_until};

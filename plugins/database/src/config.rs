@@ -1,6 +1,6 @@
 //! [`Config`]: the settings as they are written.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::IntoDeserializer};
 use token_plugin_api::{PluginError, Result, Secret, Secrets};
@@ -48,6 +48,8 @@ pub struct Config {
     pub(crate) cache: CacheConfig,
     /// How SQLite is used.
     pub(crate) sqlite: SqliteConfig,
+    /// How PostgreSQL is used.
+    pub(crate) postgres: PostgresConfig,
 }
 
 /// A database's URL. It prints as nothing: there may be a password in it.
@@ -117,6 +119,20 @@ pub(crate) struct SqliteConfig {
     pub(crate) danger_mmap_bytes: u64,
 }
 
+/// How PostgreSQL is used.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PostgresConfig {
+    /// The schema in which the tables are. Default `token_host`.
+    pub(crate) schema: String,
+    /// Connections for lookups, each with many in flight. Default 4.
+    pub(crate) connections: usize,
+    /// Connections for tokens that are made, and as many for everything else. Default 4.
+    pub(crate) transactions: usize,
+    /// A file with the certificates that are trusted, in PEM. Default: those that browsers trust.
+    pub(crate) tls_root: Option<PathBuf>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -134,6 +150,7 @@ impl Default for Config {
             policy_resources: None,
             cache: CacheConfig::default(),
             sqlite: SqliteConfig::default(),
+            postgres: PostgresConfig::default(),
         }
     }
 }
@@ -147,6 +164,12 @@ impl Default for CacheConfig {
 impl Default for SqliteConfig {
     fn default() -> Self {
         Self { cache_kib: 64 * 1024, danger_mmap_bytes: 0 }
+    }
+}
+
+impl Default for PostgresConfig {
+    fn default() -> Self {
+        Self { schema: "token_host".to_owned(), connections: 4, transactions: 4, tls_root: None }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     bounds,
     cache::Cache,
     config::Config,
-    cutoffs::{Cutoffs, Notice},
+    cutoffs::Cutoffs,
     digest::{Digest, Digester},
     forms::{Forms, Look},
     generators::{self, Prefix},
@@ -264,9 +264,12 @@ impl Database {
         let after = after.map_err(|_| PluginError::invalid_argument("`after` is not what a page said"))?;
         let limit = filter.limit.unwrap_or(PAGE_TOKENS).clamp(1, MAX_PAGE_TOKENS);
         self.uses.flush().await?;
-        let mut tokens = self.store.list(Page { conditions, after, limit }).await?;
+        // One more tells whether there is another page.
+        let mut tokens = self.store.list(Page { conditions, after, limit: limit + 1 }).await?;
+        let is_last = tokens.len() <= limit as usize;
+        tokens.truncate(limit as usize);
         tokens.iter_mut().for_each(|record| self.mark(record));
-        let next = tokens.last().filter(|_| tokens.len() == limit as usize).map(|last| last.id.clone());
+        let next = tokens.last().filter(|_| !is_last).map(|last| last.id.clone());
         Ok(TokenPage::new(tokens, next))
     }
 
@@ -300,9 +303,7 @@ impl Database {
         {
             return Err(PluginError::not_found("token"));
         }
-        let invalidated = self.store.invalidate(which.clone(), now, reason).await?;
-        // Other hosts are told by the store; this one must not answer before it knows.
-        store::notices(&which, &invalidated).iter().for_each(|notice| self.cutoffs.tell(notice));
+        let invalidated = self.store.invalidate(which, now, reason).await?;
         Ok(InvalidatedTokens::new(invalidated.into_iter().map(|(id, actor)| (id.to_string(), actor))))
     }
 
@@ -317,7 +318,6 @@ impl Database {
         let one = self.one(&request.token)?.ok_or_else(missing)?;
         self.uses.flush().await?;
         let mut record = self.store.update(one, change, now).await?.ok_or_else(missing)?;
-        self.cutoffs.tell(&Notice::Actor(record.actor_id.clone()));
         self.mark(&mut record);
         Ok(record)
     }
@@ -432,9 +432,6 @@ impl AsyncTokenHandler for Database {
         let mut imported = ImportedTokens::default();
         let (read, skipped) = (part.read, part.skipped);
         let (present, inactive) = self.store.import(part.tokens, part.inactive, request.dry_run).await?;
-        if !request.dry_run {
-            self.cutoffs.tell(&Notice::Everyone);
-        }
         (imported.total, imported.read, imported.skipped) = (part.total, read, skipped);
         imported.present = present.iter().filter(|present| **present).count() as u64;
         imported.imported = present.len() as u64 - imported.present;
@@ -450,10 +447,7 @@ impl AsyncTokenHandler for Database {
         }
         let reason = bounds::reason(&request.reason)?.to_owned();
         let inactive = (!request.active).then(|| (call.now(), reason));
-        let changed = self.store.set_actors(request.actors.clone(), inactive).await?;
-        let actors = changed.iter().map(|actor| actor.actor_id.as_str());
-        Notice::of_actors(actors).iter().for_each(|notice| self.cutoffs.tell(notice));
-        Ok(changed)
+        self.store.set_actors(request.actors.clone(), inactive).await
     }
 
     async fn list_inactive_actors(&self, _: &Call<'_>, request: &ListActors) -> Result<ActorPage> {

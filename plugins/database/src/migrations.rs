@@ -12,7 +12,10 @@
 //! `notices` is where hosts tell each other of changes on SQLite (on PostgreSQL `NOTIFY` does), `migrations` says which
 //! steps were done. Times are Unix seconds; restrictions, policies and extra fields are JSON.
 
+use token_plugin_api::{Migration, Migrations};
+
 /// One step.
+#[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) version: u32,
     pub(crate) title: &'static str,
@@ -20,6 +23,23 @@ pub(crate) struct Step {
     pub(crate) sqlite: &'static str,
     /// The same; the schema that they are for is the first in the search path.
     pub(crate) postgres: &'static str,
+}
+
+/// The steps that a database of this version lacks.
+///
+/// # Errors
+///
+/// When it is of a later one than any that is known.
+pub(crate) fn missing(version: u32) -> Result<&'static [Step], String> {
+    STEPS.get(version as usize..).ok_or_else(|| {
+        let what = format!("it has the schema version {version}, expected at most {VERSION}");
+        format!("{what}: a newer version of this program wrote it")
+    })
+}
+
+/// What is told of the steps that were missing.
+pub(crate) fn report(store: &str, from: u32, steps: &[Step]) -> Migrations {
+    Migrations::new(store, from, VERSION, steps.iter().map(|step| Migration::new(step.version, step.title)).collect())
 }
 
 /// The version that this code needs.

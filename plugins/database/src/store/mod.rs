@@ -11,6 +11,10 @@
 //! Nothing is opened before the first call, and nothing that is open is needed to make a store: a host's preflight makes
 //! one in a process of its own, which must leave no trace.
 
+#[cfg(test)]
+mod contract;
+pub(crate) mod postgres;
+mod sql;
 pub(crate) mod sqlite;
 
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc};
@@ -18,7 +22,7 @@ use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc};
 use token_plugin_api::{ActorPage, InactiveActor, Migrations, PluginError, Result, TokenRecord};
 
 use crate::{
-    config::Config,
+    config::{Config, PostgresConfig},
     cutoffs::{Cutoffs, Notice},
     digest::Digest,
 };
@@ -165,7 +169,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     fn insert(&self, token: NewToken) -> Answer<'_, Inserted>;
 
     /// Keeps tokens of another system, in one transaction; which of them were there already, by digest, and which actors
-    /// are newly deactivated. In a dry run nothing is kept. Tells hosts that everything may have changed.
+    /// are newly deactivated. In a dry run nothing is kept. Tells hosts that everything may have changed,
+    /// as all changes do: others soon, this store's own cutoffs before the call is answered.
     fn import(
         &self,
         tokens: Vec<ForeignToken>,
@@ -244,6 +249,18 @@ pub(crate) fn open(config: &Config, folder: &Path) -> Result<Arc<dyn Store>> {
                 cache_kib: config.sqlite.cache_kib,
                 mmap_bytes: config.sqlite.danger_mmap_bytes,
             })))
+        }
+        Some(("postgres" | "postgresql", _)) => {
+            let PostgresConfig { schema, connections, transactions, tls_root } = &config.postgres;
+            let settings = postgres::Settings {
+                schema: schema.clone(),
+                connections: *connections,
+                transactions: *transactions,
+                tls_root: tls_root.as_ref().map(|path| folder.join(path)),
+                migrate: config.migrate,
+                ..postgres::Settings::new(config.url.as_str())
+            };
+            Ok(Arc::new(postgres::Postgres::new(&settings).map_err(PluginError::invalid_argument)?))
         }
         _ => wrong("expected `sqlite:PATH` or `postgres://...`"),
     }

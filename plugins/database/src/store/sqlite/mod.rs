@@ -10,11 +10,14 @@ mod locks;
 mod news;
 mod readers;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, mpsc},
     thread::JoinHandle,
 };
 
@@ -26,11 +29,12 @@ use tokio::sync::oneshot;
 use self::{
     file::Database,
     readers::Readers,
-    rows::{conditions, known, record, signed, unsigned},
+    rows::{known, record, select},
     writer::{Job, Writer},
 };
 use super::{
     Answer, Change, ForeignToken, Inserted, Invalidated, Known, Learned, NewToken, One, Page, Store, Which, notices,
+    sql::{self, Dialect, Statement, from_column, to_column},
 };
 use crate::{
     cutoffs::{Cutoffs, Notice},
@@ -55,6 +59,7 @@ pub(crate) struct Sqlite {
     database: Arc<Database>,
     readers: Arc<ArcSwapOption<Readers>>,
     writer: Mutex<Option<Running>>,
+    cutoffs: OnceLock<Arc<Cutoffs>>,
     news: Mutex<Option<news::Following>>,
 }
 
@@ -70,6 +75,7 @@ impl Sqlite {
             database: Arc::new(Database::new(settings)),
             readers: Arc::default(),
             writer: Mutex::default(),
+            cutoffs: OnceLock::new(),
             news: Mutex::default(),
         }
     }
@@ -84,6 +90,25 @@ impl Sqlite {
         Box::pin(async move {
             sent?;
             answer.await.unwrap_or_else(|_| Err(PluginError::failed("the writer's thread went away")))
+        })
+    }
+
+    /// The same for what hosts are to be told of: the others read it in the file, this one knows it when this is answered.
+    fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<(T, Vec<Notice>)> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let written = self.write(move |transaction| {
+            let (done, notices) = change(transaction)?;
+            tell(transaction, &notices)?;
+            Ok((done, notices))
+        });
+        Box::pin(async move {
+            let (done, notices) = written.await?;
+            if let Some(cutoffs) = self.cutoffs.get() {
+                notices.iter().for_each(|notice| cutoffs.tell(notice));
+            }
+            Ok(done)
         })
     }
 
@@ -165,24 +190,24 @@ impl Store for Sqlite {
         dry_run: bool,
     ) -> Answer<'_, (Vec<bool>, Vec<InactiveActor>)> {
         if dry_run {
-            let absent = (vec![false; tokens.len()], inactive.clone());
-            return self.read(absent, move |connection| {
-                let present = tokens.iter().map(|foreign| is_present(connection, &foreign.token.digest));
-                let present = present.collect::<rusqlite::Result<_>>()?;
-                let mut newly = inactive.clone();
-                let mut known = connection.prepare_cached("SELECT 1 FROM inactive_actors WHERE actor_id = ?1")?;
-                let mut failed = Ok(());
-                newly.retain(|actor| match known.exists([&actor.actor_id]) {
-                    Ok(known) => !known,
-                    Err(error) => {
-                        failed = Err(error);
-                        false
-                    }
-                });
-                failed.map(|()| (present, newly))
-            });
+            let (digests, actors): (Vec<Digest>, _) =
+                (tokens.iter().map(|foreign| foreign.token.digest).collect(), inactive);
+            let absent = expected(&digests, &actors, |_| Ok(false), |_| Ok(false));
+            let absent = absent.map_err(|error| self.database.failed(&error));
+            return match absent {
+                Ok(absent) => self.read(absent, move |connection| {
+                    let is_inactive = "SELECT 1 FROM inactive_actors WHERE actor_id = ?1";
+                    expected(
+                        &digests,
+                        &actors,
+                        |digest| is_present(connection, digest),
+                        |actor| connection.prepare_cached(is_inactive)?.exists([actor]),
+                    )
+                }),
+                Err(error) => Box::pin(async { Err(error) }),
+            };
         }
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             let present = tokens.iter().map(|foreign| import(transaction, foreign));
             let present = present.collect::<rusqlite::Result<Vec<bool>>>()?;
             let mut newly = Vec::new();
@@ -192,56 +217,42 @@ impl Store for Sqlite {
                     newly.push(actor);
                 }
             }
-            if present.contains(&false) || !newly.is_empty() {
-                tell(transaction, &[Notice::Everyone])?;
-            }
-            Ok((present, newly))
+            let is_change = present.contains(&false) || !newly.is_empty();
+            let notices = if is_change { vec![Notice::Everyone] } else { Vec::new() };
+            Ok(((present, newly), notices))
         })
     }
 
     fn record(&self, which: One) -> Answer<'_, Option<TokenRecord>> {
-        self.read(None, move |connection| match find(connection, &which)? {
-            Some((id, _)) => record_of(connection, id),
-            None => Ok(None),
-        })
+        self.read(None, move |connection| record_of(connection, &which))
     }
 
     fn list(&self, page: Page) -> Answer<'_, Vec<TokenRecord>> {
-        self.read(Vec::new(), move |connection| {
-            let (condition, mut parameters) = conditions(&page.conditions);
-            parameters.push(page.after.unwrap_or(0).into());
-            let after = parameters.len();
-            parameters.push(i64::from(page.limit).into());
-            let text = format!(
-                "{} WHERE {condition} AND t.id > ?{after} ORDER BY t.id LIMIT ?{}",
-                rows::RECORDS,
-                parameters.len()
-            );
-            let mut statement = connection.prepare(&text)?;
-            let records = statement.query_map(rusqlite::params_from_iter(parameters), record)?;
-            records.collect()
-        })
+        self.read(Vec::new(), move |connection| select(connection, &sql::list(Dialect::Sqlite, &page), record))
     }
 
     fn invalidate(&self, which: Which, at: u64, reason: String) -> Answer<'_, Vec<(i64, String)>> {
-        self.write(move |transaction| {
-            let valid = valid_tokens(transaction, &which)?;
+        self.change(move |transaction| {
+            let valid = select(transaction, &sql::valid(Dialect::Sqlite, &which), id_and_actor)?;
             let mut insert = transaction
                 .prepare_cached("INSERT INTO invalid_tokens (id, invalid_at, reason) VALUES (?1, ?2, ?3)")?;
             for (id, _) in &valid {
-                insert.execute(params![id, signed(at), reason])?;
+                insert.execute(params![id, to_column(at), reason])?;
             }
-            tell(transaction, &notices(&which, &valid))?;
-            Ok(valid)
+            let notices = notices(&which, &valid);
+            Ok((valid, notices))
         })
     }
 
     fn update(&self, which: One, change: Change, now: u64) -> Answer<'_, Option<TokenRecord>> {
-        self.write(move |transaction| {
-            let Some((id, actor)) = find(transaction, &which)? else { return Ok(None) };
-            update(transaction, id, &change, now)?;
-            tell(transaction, &[Notice::Actor(actor)])?;
-            record_of(transaction, id)
+        self.change(move |transaction| {
+            let Some((id, actor)) = find(transaction, &which)? else { return Ok((None, Vec::new())) };
+            let mut notices = Vec::new();
+            if change != Change::default() {
+                update(transaction, id, &change, now)?;
+                notices.push(Notice::Actor(actor));
+            }
+            Ok((record_of(transaction, &One::Id(id))?, notices))
         })
     }
 
@@ -249,7 +260,7 @@ impl Store for Sqlite {
         if dry_run {
             return self.read(0, move |connection| {
                 let text = format!("SELECT count(*) FROM ({})", rows::ENDED);
-                connection.query_row(&text, params![signed(ended_before), -1], |row| row.get(0).map(unsigned))
+                connection.query_row(&text, params![to_column(ended_before), -1], |row| row.get(0).map(from_column))
             });
         }
         Box::pin(async move {
@@ -266,7 +277,7 @@ impl Store for Sqlite {
     }
 
     fn set_actors(&self, actors: Vec<String>, inactive: Option<(u64, String)>) -> Answer<'_, Vec<InactiveActor>> {
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             let mut changed = Vec::new();
             for actor in actors {
                 match &inactive {
@@ -278,8 +289,8 @@ impl Store for Sqlite {
                     None => changed.extend(activate(transaction, &actor)?),
                 }
             }
-            tell(transaction, &Notice::of_actors(changed.iter().map(|actor| actor.actor_id.as_str())))?;
-            Ok(changed)
+            let notices = Notice::of_actors(changed.iter().map(|actor| actor.actor_id.as_str()));
+            Ok((changed, notices))
         })
     }
 
@@ -289,9 +300,12 @@ impl Store for Sqlite {
                 "SELECT actor_id, since, reason FROM inactive_actors WHERE ?1 IS NULL OR actor_id > ?1 \
                  ORDER BY actor_id LIMIT ?2",
             )?;
-            let actors = statement.query_map(params![after, limit], inactive_actor)?;
-            let actors = actors.collect::<rusqlite::Result<Vec<_>>>()?;
-            let next = actors.last().filter(|_| actors.len() == limit as usize).map(|last| last.actor_id.clone());
+            // One more tells whether there is another page.
+            let actors = statement.query_map(params![after, i64::from(limit) + 1], inactive_actor)?;
+            let mut actors = actors.collect::<rusqlite::Result<Vec<_>>>()?;
+            let is_last = actors.len() <= limit as usize;
+            actors.truncate(limit as usize);
+            let next = actors.last().filter(|_| !is_last).map(|last| last.actor_id.clone());
             Ok(ActorPage::new(actors, next))
         })
     }
@@ -324,6 +338,7 @@ impl Store for Sqlite {
 
     fn follow(&self, cutoffs: Arc<Cutoffs>) {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.cutoffs.set(Arc::clone(&cutoffs));
         match news::Following::start(&self.database, cutoffs) {
             Ok(following) => *news = Some(following),
             // Then nothing that is cached holds: slower, and right.
@@ -343,8 +358,11 @@ const LEARNED_AT_ONCE: usize = 5_000;
 /// Notices that are kept: who is further behind takes it that everything may have changed.
 const NOTICES_KEPT: i64 = 10_000;
 
+/// What a verification asks.
+static LOOK_UP: LazyLock<String> = LazyLock::new(|| sql::look_up(Dialect::Sqlite));
+
 fn look_up(connection: &Connection, digest: &Digest) -> rusqlite::Result<Option<Known>> {
-    connection.prepare_cached(rows::LOOK_UP)?.query_row([digest.as_bytes()], known).optional()
+    connection.prepare_cached(LOOK_UP.as_str())?.query_row([digest.as_bytes()], known).optional()
 }
 
 fn is_present(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool> {
@@ -353,27 +371,17 @@ fn is_present(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool
 
 /// The id and the actor of a token.
 fn find(connection: &Connection, which: &One) -> rusqlite::Result<Option<(i64, String)>> {
-    let id_and_actor = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    match which {
-        One::Id(id) => {
-            let mut statement = connection.prepare_cached("SELECT id, actor_id FROM tokens WHERE id = ?1")?;
-            statement.query_row([id], id_and_actor).optional()
-        }
-        One::Digests(digests) => {
-            let mut statement = connection.prepare_cached("SELECT id, actor_id FROM tokens WHERE digest = ?1")?;
-            for digest in digests {
-                if let Some(found) = statement.query_row([digest.as_bytes()], id_and_actor).optional()? {
-                    return Ok(Some(found));
-                }
-            }
-            Ok(None)
-        }
-    }
+    let mut statement = Statement::new(Dialect::Sqlite, "SELECT t.id, t.actor_id FROM tokens t WHERE ");
+    statement.one(which);
+    Ok(select(connection, &statement, id_and_actor)?.pop())
 }
 
-fn record_of(connection: &Connection, id: i64) -> rusqlite::Result<Option<TokenRecord>> {
-    let text = format!("{} WHERE t.id = ?1", rows::RECORDS);
-    connection.prepare_cached(&text)?.query_row([id], record).optional()
+fn id_and_actor(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, String)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn record_of(connection: &Connection, which: &One) -> rusqlite::Result<Option<TokenRecord>> {
+    Ok(select(connection, &sql::record(Dialect::Sqlite, which), record)?.pop())
 }
 
 /// With `updated_at` as the time of its last change.
@@ -385,7 +393,7 @@ fn insert(transaction: &Transaction<'_>, token: &NewToken, updated_at: u64) -> r
     let mut statement = transaction.prepare_cached(
         "INSERT INTO token_details (hint, updated_at, note, auto_generated, extra) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
-    let row = params![details.hint, signed(updated_at), details.note, details.auto_generated, details.extra];
+    let row = params![details.hint, to_column(updated_at), details.note, details.auto_generated, details.extra];
     let id = statement.insert(row)?;
     let mut statement = transaction.prepare_cached(
         "INSERT INTO tokens (digest, id, actor_id, generator_id, created_at, expires_at, restrictions, policy) \
@@ -396,12 +404,31 @@ fn insert(transaction: &Transaction<'_>, token: &NewToken, updated_at: u64) -> r
         id,
         token.actor_id,
         token.generator_id,
-        signed(token.created_at),
-        token.expires_at.map(signed),
+        to_column(token.created_at),
+        token.expires_at.map(to_column),
         token.restrictions,
         token.policy
     ])?;
     Ok(Inserted::As(id))
+}
+
+/// What an import of these would find: which tokens are there, the same ones before among them, and whose actors are newly
+/// deactivated.
+fn expected(
+    digests: &[Digest],
+    inactive: &[InactiveActor],
+    is_present: impl Fn(&Digest) -> rusqlite::Result<bool>,
+    is_inactive: impl Fn(&str) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<(Vec<bool>, Vec<InactiveActor>)> {
+    let (mut seen, mut actors, mut newly) = (HashSet::new(), HashSet::new(), Vec::new());
+    let present = digests.iter().map(|digest| Ok(!seen.insert(digest) || is_present(digest)?));
+    let present = present.collect::<rusqlite::Result<Vec<bool>>>()?;
+    for actor in inactive {
+        if actors.insert(actor.actor_id.as_str()) && !is_inactive(&actor.actor_id)? {
+            newly.push(actor.clone());
+        }
+    }
+    Ok((present, newly))
 }
 
 /// Whether it was there already.
@@ -410,36 +437,12 @@ fn import(transaction: &Transaction<'_>, foreign: &ForeignToken) -> rusqlite::Re
     if let Some(Invalidated { at, reason }) = &foreign.invalidated {
         let mut statement =
             transaction.prepare_cached("INSERT INTO invalid_tokens (id, invalid_at, reason) VALUES (?1, ?2, ?3)")?;
-        statement.execute(params![id, signed(*at), reason])?;
+        statement.execute(params![id, to_column(*at), reason])?;
     }
     if let Some(last_used_at) = foreign.last_used_at {
-        transaction.prepare_cached(rows::USED)?.execute(params![id, signed(last_used_at)])?;
+        transaction.prepare_cached(rows::USED)?.execute(params![id, to_column(last_used_at)])?;
     }
     Ok(false)
-}
-
-fn valid_tokens(transaction: &Transaction<'_>, which: &Which) -> rusqlite::Result<Vec<(i64, String)>> {
-    match which {
-        Which::One(one) => {
-            let found = find(transaction, one)?;
-            let mut invalid = transaction.prepare_cached("SELECT 1 FROM invalid_tokens WHERE id = ?1")?;
-            match found {
-                Some((id, actor)) if !invalid.exists([id])? => Ok(vec![(id, actor)]),
-                _ => Ok(Vec::new()),
-            }
-        }
-        Which::All(wanted) => {
-            let (condition, parameters) = conditions(wanted);
-            let text = format!(
-                "SELECT t.id, t.actor_id FROM {} WHERE {condition} AND i.id IS NULL ORDER BY t.id",
-                rows::tables_for(wanted)
-            );
-            let mut statement = transaction.prepare(&text)?;
-            let found =
-                statement.query_map(rusqlite::params_from_iter(parameters), |row| Ok((row.get(0)?, row.get(1)?)))?;
-            found.collect()
-        }
-    }
 }
 
 fn update(transaction: &Transaction<'_>, id: i64, change: &Change, now: u64) -> rusqlite::Result<()> {
@@ -448,13 +451,13 @@ fn update(transaction: &Transaction<'_>, id: i64, change: &Change, now: u64) -> 
         transaction.execute("UPDATE tokens SET policy = ?2 WHERE id = ?1", params![id, policy])?;
     }
     if let Some(expires_at) = expires_at {
-        let expires_at = expires_at.map(signed);
+        let expires_at = expires_at.map(to_column);
         transaction.execute("UPDATE tokens SET expires_at = ?2 WHERE id = ?1", params![id, expires_at])?;
     }
     match valid {
         Some(false) => {
             let text = "INSERT INTO invalid_tokens (id, invalid_at, reason) VALUES (?1, ?2, '') ON CONFLICT DO NOTHING";
-            transaction.execute(text, params![id, signed(now)])?;
+            transaction.execute(text, params![id, to_column(now)])?;
         }
         Some(true) => {
             transaction.execute("DELETE FROM invalid_tokens WHERE id = ?1", [id])?;
@@ -462,13 +465,13 @@ fn update(transaction: &Transaction<'_>, id: i64, change: &Change, now: u64) -> 
         None => {}
     }
     let text = "UPDATE token_details SET updated_at = ?2, note = COALESCE(?3, note) WHERE id = ?1";
-    transaction.execute(text, params![id, signed(now), note])?;
+    transaction.execute(text, params![id, to_column(now), note])?;
     Ok(())
 }
 
 fn delete(transaction: &Transaction<'_>, ended_before: u64) -> rusqlite::Result<u64> {
     let mut statement = transaction.prepare_cached(rows::ENDED)?;
-    let ids = statement.query_map(params![signed(ended_before), DELETED_AT_ONCE], |row| row.get(0))?;
+    let ids = statement.query_map(params![to_column(ended_before), DELETED_AT_ONCE], |row| row.get(0))?;
     let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
     for table in ["tokens", "token_details", "invalid_tokens", "token_uses"] {
         let mut statement = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?;
@@ -484,7 +487,7 @@ fn deactivate(transaction: &Transaction<'_>, actor_id: &str, since: u64, reason:
     let mut statement = transaction.prepare_cached(
         "INSERT INTO inactive_actors (actor_id, since, reason) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
     )?;
-    Ok(statement.execute(params![actor_id, signed(since), reason])? > 0)
+    Ok(statement.execute(params![actor_id, to_column(since), reason])? > 0)
 }
 
 /// The actor as it was, if it was not active.
@@ -495,13 +498,13 @@ fn activate(transaction: &Transaction<'_>, actor_id: &str) -> rusqlite::Result<O
 
 fn inactive_actor(row: &rusqlite::Row<'_>) -> rusqlite::Result<InactiveActor> {
     let (actor_id, reason): (String, String) = (row.get(0)?, row.get(2)?);
-    Ok(InactiveActor::new(actor_id, unsigned(row.get(1)?), reason))
+    Ok(InactiveActor::new(actor_id, from_column(row.get(1)?), reason))
 }
 
 fn learn(transaction: &Transaction<'_>, learned: &Learned) -> rusqlite::Result<()> {
     let mut used = transaction.prepare_cached(rows::USED)?;
     for (id, at) in &learned.uses {
-        used.execute(params![id, signed(*at)])?;
+        used.execute(params![id, to_column(*at)])?;
     }
     let text = "UPDATE OR IGNORE tokens SET digest = ?3 WHERE id = ?1 AND digest = ?2";
     let mut kept = transaction.prepare_cached(text)?;

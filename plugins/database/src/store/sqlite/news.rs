@@ -29,21 +29,30 @@ impl Following {
         let (stop, stopped) = sync_channel::<()>(0);
         let database = Arc::downgrade(database);
         let follow = move || {
-            let mut reader: Option<Reader> = None;
+            let (mut reader, mut is_absent): (Option<Reader>, bool) = (None, false);
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
-                let Some(database) = Weak::upgrade(&database) else { return };
+                let Some(database) = Weak::upgrade(&database) else { break };
                 let looked = match reader.take() {
                     Some(reader) => reader.look(&database, &cutoffs),
-                    None => Reader::open(&database, &cutoffs),
+                    None => Reader::open(&database, &cutoffs, is_absent),
                 };
                 match looked {
-                    Ok(looked) => reader = looked,
+                    Ok(looked) => {
+                        // Where there is nothing, nothing is changed; when there is, it is heard anew.
+                        if looked.is_none() && !is_absent {
+                            cutoffs.found();
+                        }
+                        is_absent = looked.is_none();
+                        reader = looked;
+                    }
                     Err(error) => {
+                        is_absent = false;
                         tracing::warn!("changes by other processes are not followed for the moment: {error}");
                         cutoffs.lost();
                     }
                 }
             }
+            cutoffs.lost();
         };
         let thread = std::thread::Builder::new().name("token-database-news".to_owned()).spawn(follow);
         Ok(Self { stop: Some(stop), thread: Some(thread.map_err(PluginError::failed)?) })
@@ -62,38 +71,41 @@ impl Drop for Following {
 struct Reader {
     file: FileId,
     connection: Connection,
-    /// SQLite's number for what others wrote.
-    data_version: i64,
+    /// SQLite's number for what others wrote; none: it was not looked at yet.
+    data_version: Option<i64>,
     /// The last notice that was told.
     seq: i64,
 }
 
 impl Reader {
-    /// None: there is no file yet, and nothing to be told.
-    fn open(database: &Database, cutoffs: &Cutoffs) -> Result<Option<Self>> {
+    /// None: there is no file yet, and nothing to be told. Of a file that was not there, all that is in it is news.
+    fn open(database: &Database, cutoffs: &Cutoffs, is_new: bool) -> Result<Option<Self>> {
         if database.present()?.is_none() {
             return Ok(None);
         }
         let (file, _) = database.establish(false)?;
         let connection = database.open_to_read()?;
-        let read = || Ok((data_version(&connection)?, last(&connection)?));
+        if is_new {
+            return Self { file, connection, data_version: None, seq: 0 }.look(database, cutoffs);
+        }
+        let read = || Ok((Some(data_version(&connection)?), last(&connection)?));
         let (data_version, seq) = read().map_err(|error| database.failed(&error))?;
         cutoffs.found();
         Ok(Some(Self { file, connection, data_version, seq }))
     }
 
-    /// Tells what is new. None: the file was replaced.
+    /// Tells what is new, in the file that is there now.
     fn look(mut self, database: &Database, cutoffs: &Cutoffs) -> Result<Option<Self>> {
         if database.present()? != Some(self.file) {
             cutoffs.lost();
-            return Ok(None);
+            return Self::open(database, cutoffs, false);
         }
         self.tell(cutoffs).map_err(|error| database.failed(&error))?;
         Ok(Some(self))
     }
 
     fn tell(&mut self, cutoffs: &Cutoffs) -> rusqlite::Result<()> {
-        let data_version = data_version(&self.connection)?;
+        let data_version = Some(data_version(&self.connection)?);
         if data_version == self.data_version {
             return Ok(());
         }
