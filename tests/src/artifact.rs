@@ -19,6 +19,8 @@ pub enum Plugin {
     Database,
     /// `plugins/jwt`: JSON Web Tokens.
     Jwt,
+    /// `plugins/audit`: an event sink that writes files.
+    Audit,
     /// `tests/plugins/hostile`: does what its configuration says, right or wrong.
     Hostile,
     /// Registers a hook that its manifest does not declare.
@@ -38,8 +40,9 @@ impl Plugin {
         &built().libraries.iter().find(|(plugin, _)| *plugin == self).expect("all are built").1
     }
 
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Signed,
+        Self::Audit,
         Self::Database,
         Self::Jwt,
         Self::Hostile,
@@ -55,6 +58,7 @@ impl Plugin {
             Self::Signed => "token_signed",
             Self::Database => "token_database",
             Self::Jwt => "token_jwt",
+            Self::Audit => "token_audit",
             Self::Hostile => "token_hostile",
             Self::Undeclared => "undeclared",
             Self::Constructor => "constructor",
@@ -65,7 +69,7 @@ impl Plugin {
 
     /// Whether it is one of the examples beside the hostile plugin.
     fn is_example(self) -> bool {
-        !matches!(self, Self::Signed | Self::Database | Self::Jwt | Self::Hostile)
+        !matches!(self, Self::Signed | Self::Audit | Self::Database | Self::Jwt | Self::Hostile)
     }
 }
 
@@ -99,18 +103,9 @@ fn built() -> &'static Built {
         for example in Plugin::ALL.into_iter().filter(|plugin| plugin.is_example()) {
             cargo.args(["--example", example.target()]);
         }
-        cargo.args([
-            "-p",
-            "token-host",
-            "-p",
-            "token-signed",
-            "-p",
-            "token-database",
-            "-p",
-            "token-jwt",
-            "-p",
-            "token-hostile",
-        ]);
+        for package in ["host", "signed", "audit", "database", "jwt", "hostile"] {
+            cargo.args(["-p", &format!("token-{package}")]);
+        }
         cargo.args(["--profile", profile()]).arg("--target-dir").arg(target_folder());
         let output = cargo.current_dir(repository()).stdin(Stdio::null()).output().expect("cargo can be run");
         let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");

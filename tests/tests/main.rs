@@ -3,6 +3,7 @@
 
 mod abi_archive;
 mod admission;
+mod audit;
 mod breaker;
 mod cli;
 mod config;

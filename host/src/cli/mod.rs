@@ -1,6 +1,7 @@
 //! The command line: one file a command. Answers go to stdout, everything else to stderr.
 
 mod actor;
+mod audit;
 mod check;
 mod confirm;
 mod conformance;
@@ -98,6 +99,8 @@ enum Command {
     Check,
     /// Write plugins.lock: from then on only the plugin files as they are now are loaded
     Lock,
+    /// Work with the files of the audit plugin
+    Audit(audit::Audit),
     /// Run the conformance suite over a plugin, in a process of its own
     Conformance(conformance::Conformance),
     /// Show what a library says of itself; nothing in it is executed
@@ -142,6 +145,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Plan(plan) => plan.run(&arguments.config, &output),
         Command::Check => check::run(&arguments.config, &output),
         Command::Lock => lock::run(&arguments.config, &output),
+        Command::Audit(audit) => audit.run(&output),
         Command::Conformance(conformance) => conformance.run(&arguments.config, &output),
         Command::Inspect(inspect) => inspect.run(&output),
         Command::New(new) => new.run(&output),
