@@ -47,8 +47,7 @@ impl DeletedTokens {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ImportTokens {
-    /// The other system: `djblets`, `datasette-auth-tokens`, `django-rest-knox`, or `token-host` for another database of
-    /// this handler's own.
+    /// The other system: `djblets`, `datasette-auth-tokens` or `django-rest-knox`.
     pub system: String,
     /// The URL of its database. It may hold a password: it is never printed.
     pub from: String,

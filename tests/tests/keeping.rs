@@ -389,13 +389,13 @@ fn an_import_is_a_dry_run_a_question_and_an_import() {
 fn an_import_that_fails_says_how_far_it_came() {
     let scratch = some();
     let from = theirs(&scratch, "fail");
-    let run = scratch.run(["import", "token-host", "--from", &from, "--yes"]);
+    let run = scratch.run(["import", "djblets", "--from", &from, "--yes"]);
     assert_eq!((run.code(), run.stdout.as_str()), (5, ""), "{run}");
     assert!(run.stderr.contains("4 of 5 read, 2 brought over, 1 there already, 1 skipped"), "{run}");
     assert!(run.stderr.contains("it was told to fail"), "{run}");
     assert_eq!(listed(&scratch, &[]), "1 2 3 4 5 7");
     theirs(&scratch, "cid");
-    let run = good(&scratch, &["import", "token-host", "--from", &from, "--yes"]);
+    let run = good(&scratch, &["import", "djblets", "--from", &from, "--yes"]);
     assert!(run.stdout.contains(" 1 brought over, 3 there already, 1 skipped"), "{run}");
 }
 

@@ -20,8 +20,8 @@ use super::{
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(crate) struct Import {
-    /// The system whose tokens they are; `token-host` is another database of this kind of handler
-    #[arg(value_parser = ["djblets", "datasette-auth-tokens", "django-rest-knox", "token-host"])]
+    /// The system whose tokens they are
+    #[arg(value_parser = ["djblets", "datasette-auth-tokens", "django-rest-knox"])]
     system: String,
 
     #[command(flatten)]

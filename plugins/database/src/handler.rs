@@ -23,7 +23,7 @@ use crate::{
     generators::{self, Prefix},
     import,
     judge::{Judge, policy_text},
-    store::{self, Change, Conditions, Details, Inserted, Known, NewToken, One, Page, Store, Which},
+    store::{self, Change, Conditions, Details, Inserted, Known, NewToken, One, Page, Store, Which, sqlite::elsewhere},
     uses::Uses,
 };
 
@@ -33,7 +33,7 @@ use crate::{
 pub struct Database {
     name: String,
     forms: Forms,
-    digester: Digester,
+    digester: Arc<Digester>,
     judge: Judge,
     cache: Option<Cache>,
     cutoffs: Arc<Cutoffs>,
@@ -73,7 +73,9 @@ impl Database {
         Ok(Self {
             name: config.name,
             forms: Forms::new(Prefix::new(&config.prefix)?, config.accept),
-            digester: Digester::new(config.pepper.iter().flat_map(Secrets::iter).map(|pepper| pepper.expose())),
+            digester: Arc::new(Digester::new(
+                config.pepper.iter().flat_map(Secrets::iter).map(|pepper| pepper.expose()),
+            )),
             judge: Judge {
                 kind,
                 policy_default: config.policy_default,
@@ -428,7 +430,10 @@ impl AsyncTokenHandler for Database {
     }
 
     async fn import_tokens(&self, call: &Call<'_>, request: &ImportTokens) -> Result<ImportedTokens> {
-        let part = import::read(request, call.host().folder(), &self.digester, call.now()).await?;
+        let (request_to_read, digester) = (request.clone(), Arc::clone(&self.digester));
+        let (folder, now) = (call.host().folder().to_owned(), call.now());
+        let read = move || pollster::block_on(import::read(&request_to_read, &folder, &digester, now));
+        let part = elsewhere(read).await?;
         let mut imported = ImportedTokens::default();
         let (read, skipped) = (part.read, part.skipped);
         let (present, inactive) = self.store.import(part.tokens, part.inactive, request.dry_run).await?;

@@ -10,6 +10,7 @@ mod django;
 mod django_rest_knox;
 mod djblets;
 mod options;
+mod postgres;
 mod rows;
 mod sqlite;
 #[cfg(test)]
@@ -51,10 +52,11 @@ const ROWS: u32 = 5_000;
 /// How many notes there are of one part. More of the same help nobody.
 const MAX_NOTES: usize = 100;
 
-/// Reads the part behind `request.after`. Relative paths are relative to `folder`; `now` is in Unix seconds.
+/// Reads the part behind `request.after`. Relative paths are relative to `folder`; `now` is in Unix seconds. Files block:
+/// it belongs on a thread that may wait.
 pub(crate) async fn read(request: &ImportTokens, folder: &Path, digester: &Digester, now: u64) -> Result<Part> {
     let system = System::of(request)?;
-    let mut rows = open(&request.from, folder)?;
+    let mut rows = open(&request.from, folder).await?;
     let query = system.query(&mut *rows).await?;
     let total = rows.count(&query).await?;
     let read = rows.page(&query, request.after.clone(), ROWS).await?;
@@ -64,13 +66,12 @@ pub(crate) async fn read(request: &ImportTokens, folder: &Path, digester: &Diges
 }
 
 /// Opens the database at this URL, to be read only.
-fn open(from: &str, folder: &Path) -> Result<Box<dyn Rows>> {
+async fn open(from: &str, folder: &Path) -> Result<Box<dyn Rows>> {
     if let Some(path) = from.strip_prefix("sqlite:") {
         return Ok(Box::new(sqlite::SqliteRows::open(&folder.join(path.strip_prefix("//").unwrap_or(path)))?));
     }
     if from.starts_with("postgres://") || from.starts_with("postgresql://") {
-        // TO MERGE: `Rows` for PostgreSQL, on the store's connections. `Query::sql` and `tables_sql` speak its dialect.
-        return Err(PluginError::unsupported("an import from PostgreSQL"));
+        return Ok(Box::new(postgres::PostgresRows::connect(from, None).await?));
     }
     Err(PluginError::invalid_argument("the URL of the other database must begin with `sqlite:` or `postgres://`"))
 }

@@ -62,7 +62,6 @@ pub(super) enum Dialect {
     /// It gives what is in the columns.
     Sqlite,
     /// It gives texts, and all other kinds as `bigint`: times in Unix seconds, booleans as 0 and 1.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`Rows` for PostgreSQL comes with its store"))]
     Postgres,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-use token_host_tests::{Python, Skip as NoPython, repository, skipped};
+use token_host_tests::{Postgres, Python, Skip as NoPython, repository, skipped};
 use token_plugin_api::PluginErrorKind;
 
 use super::{
@@ -458,4 +458,78 @@ fn statements_for_postgresql_give_texts_and_numbers() {
             + r#"u."is_active"::int::bigint FROM "t" AS t LEFT JOIN "auth_user" AS u ON u."id" = t."user_id" "#
             + r#"WHERE t."id" > $1 ORDER BY t."id" LIMIT 10"#
     );
+}
+
+/// Django's tables as PostgreSQL has them: their columns, with their types there.
+const TABLES: [(&str, &[(&str, &str)]); 3] = [
+    ("auth_user", &[("id", "integer"), ("username", "varchar(150)"), ("is_active", "boolean")]),
+    (
+        "accounts_webapitoken",
+        &[
+            ("id", "bigint"),
+            ("token", "varchar(255)"),
+            ("token_generator_id", "varchar(255)"),
+            ("time_added", "timestamptz"),
+            ("last_updated", "timestamptz"),
+            ("last_used", "timestamptz"),
+            ("expires", "timestamptz"),
+            ("valid", "boolean"),
+            ("invalid_date", "timestamptz"),
+            ("invalid_reason", "text"),
+            ("note", "text"),
+            ("policy", "text"),
+            ("extra_data", "text"),
+            ("user_id", "integer"),
+        ],
+    ),
+    (
+        "knox_authtoken",
+        &[
+            ("digest", "varchar(128)"),
+            ("token_key", "varchar(25)"),
+            ("created", "timestamptz"),
+            ("expiry", "timestamptz"),
+            ("user_id", "integer"),
+        ],
+    ),
+];
+
+/// The statements that make the same tables in PostgreSQL.
+fn copied(file: &Connection) -> String {
+    let mut sql = "SET timezone TO 'UTC';".to_owned();
+    for (table, columns) in TABLES {
+        let typed: Vec<String> = columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        sql.push_str(&format!("CREATE TABLE {table} ({});", typed.join(", ")));
+        let cells: Vec<String> = columns.iter().map(|(name, _)| format!("quote({name})")).collect();
+        let mut rows = file.prepare(&format!("SELECT {} FROM {table}", cells.join(", "))).unwrap();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let cell = |(index, (_, kind)): (usize, &(&str, &str))| {
+                let literal: String = row.get(index).unwrap();
+                if *kind == "boolean" { format!("({literal} = 1)") } else { literal }
+            };
+            let cells: Vec<String> = columns.iter().enumerate().map(cell).collect();
+            sql.push_str(&format!("INSERT INTO {table} VALUES ({});", cells.join(", ")));
+        }
+    }
+    sql
+}
+
+#[test]
+fn what_comes_from_postgresql_is_what_comes_from_a_file() {
+    let name = "what_comes_from_postgresql_is_what_comes_from_a_file";
+    let foreign = Foreign::made_by("django", Python::with_djblets());
+    let Some((foreign, server)) = skipped(name, foreign).zip(skipped(name, Postgres::shared())) else { return };
+    let database = server.fresh_database();
+    database.execute(&copied(&Connection::open(path(&foreign.folder)).unwrap()));
+    for system in ["djblets", "django-rest-knox"] {
+        let expected = foreign.read(system, json!({}));
+        assert!(!expected.tokens.is_empty());
+        let mut request = ImportTokens::new(system, database.url());
+        assert_eq!(foreign.try_read(&request).unwrap(), expected, "{system}");
+        request.after = expected.tokens.first().map(|_| "0".to_owned());
+        assert_eq!(foreign.try_read(&request).unwrap().tokens.len(), expected.tokens.len(), "{system}, behind a key");
+    }
+    let written = database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'token_host'");
+    assert_eq!(written, "0", "nothing was written there");
 }

@@ -13,6 +13,7 @@
 mod connector;
 mod follow;
 mod form;
+mod guest;
 mod hidden;
 mod import;
 mod lanes;
@@ -31,8 +32,8 @@ use token_plugin_api::{
     runtime::{self, Task},
 };
 
-pub(crate) use self::settings::Settings;
 use self::{connector::Connector, lanes::Lanes, pool::Pool};
+pub(crate) use self::{guest::Guest, settings::Settings};
 use super::{Answer, Change, ForeignToken, Inserted, Known, Learned, NewToken, One, Page, Store, Which};
 use crate::{
     cutoffs::{Cutoffs, Notice},

@@ -145,7 +145,7 @@ impl Running {
 }
 
 /// Does what may wait for the disk on a thread of its own: the host's, which is asking, must not wait.
-fn elsewhere<'a, T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Answer<'a, T> {
+pub(crate) fn elsewhere<'a, T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Answer<'a, T> {
     let (done, answer) = oneshot::channel();
     let thread = std::thread::Builder::new().name("token-database-reader".to_owned());
     // Who asked may have gone away in the meantime; then nobody wants the answer.
