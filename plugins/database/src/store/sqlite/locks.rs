@@ -15,22 +15,23 @@
 #![allow(unsafe_code)]
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, btree_map::Entry},
     ffi::{c_int, c_void},
     fs::File,
     io,
-    os::{
-        fd::{AsRawFd, RawFd},
-        unix::fs::MetadataExt,
-    },
+    os::fd::{AsRawFd, RawFd},
     ptr,
-    sync::{Mutex, Once, PoisonError},
+    sync::{
+        Mutex, Once, PoisonError,
+        atomic::{AtomicI32, Ordering},
+    },
 };
 
 use rusqlite::ffi;
 
 /// What `fcntl` is called with here: its third argument is a number or a pointer, and as wide as one.
 type Fcntl = unsafe extern "C" fn(c_int, c_int, *mut c_void) -> c_int;
+type Close = extern "C" fn(c_int) -> c_int;
 
 /// Has SQLite lock for this copy from now on. To be called before the first connection.
 pub(super) fn belong_to_this_copy() {
@@ -47,11 +48,17 @@ pub(super) fn belong_to_this_copy() {
         }
         // SAFETY: not null, and nobody writes to it but SQLite's start, which is over.
         let Some(set) = (unsafe { (*unix).xSetSystemCall }) else { return };
-        // SAFETY: SQLite keeps the pointer without its type and calls it as the `fcntl` that it stands for, with an `int`
-        // or a pointer as third argument. That argument is variable there and fixed here: on Linux both are passed in the
-        // same register on every architecture.
-        let call = unsafe { std::mem::transmute::<Fcntl, unsafe extern "C" fn()>(fcntl) };
+        // SAFETY: SQLite keeps the pointer without its type and calls it as the `close` that it stands for.
+        let call = unsafe { std::mem::transmute::<Close, unsafe extern "C" fn()>(close) };
         // SAFETY: the file system is the one that the method was taken from, the name one that it knows.
+        let closes = unsafe { set(unix, c"close".as_ptr(), Some(call)) };
+        if closes != ffi::SQLITE_OK {
+            return;
+        }
+        // SAFETY: the same, as the `fcntl` that it stands for, with an `int` or a pointer as third argument. That argument
+        // is variable there and fixed here: on Linux both are passed in the same register on every architecture.
+        let call = unsafe { std::mem::transmute::<Fcntl, unsafe extern "C" fn()>(fcntl) };
+        // SAFETY: as above.
         unsafe { set(unix, c"fcntl".as_ptr(), Some(call)) };
     });
 }
@@ -93,21 +100,65 @@ unsafe extern "C" fn fcntl(descriptor: c_int, command: c_int, argument: *mut c_v
     }
 }
 
+/// The files that this copy's locks are on, and which descriptors of SQLite's each stands for.
+static FILES: Mutex<BTreeMap<(u64, u64), Own>> = Mutex::new(BTreeMap::new());
+
+struct Own {
+    file: File,
+    /// While there is one, the file stays open.
+    descriptors: Vec<RawFd>,
+}
+
+/// For SQLite's lowest descriptors, which of ours stands for each, plus one; 0: that has to be found out. It is known from a
+/// descriptor's first lock until it is closed.
+static KNOWN: [AtomicI32; 4_096] = [const { AtomicI32::new(0) }; 4_096];
+
+fn known(descriptor: RawFd) -> Option<&'static AtomicI32> {
+    KNOWN.get(usize::try_from(descriptor).ok()?)
+}
+
 /// Does something with the file on which this copy's locks for the descriptor's inode are.
 fn on_own_file(descriptor: RawFd, lock: impl FnOnce(RawFd) -> io::Result<c_int>) -> io::Result<c_int> {
-    static FILES: Mutex<Option<HashMap<(u64, u64), File>>> = Mutex::new(None);
+    // The descriptor is open, so ours is: it is closed after the last one that it stands for.
+    if let Some(own @ 1..) = known(descriptor).map(|known| known.load(Ordering::Acquire)) {
+        return lock(own - 1);
+    }
     let inode = inode(descriptor)?;
     let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
-    let files = files.get_or_insert_default();
-    if !files.contains_key(&inode) {
-        // Of files that were deleted nobody new can ask for a lock.
-        files.retain(|_, file| file.metadata().is_ok_and(|metadata| metadata.nlink() > 0));
-        let path = format!("/proc/self/fd/{descriptor}");
-        let own = File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path))?;
-        files.insert(inode, own);
+    let own = match files.entry(inode) {
+        Entry::Occupied(own) => own.into_mut(),
+        Entry::Vacant(place) => {
+            let path = format!("/proc/self/fd/{descriptor}");
+            let file = File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path))?;
+            place.insert(Own { file, descriptors: Vec::new() })
+        }
+    };
+    if !own.descriptors.contains(&descriptor) {
+        own.descriptors.push(descriptor);
     }
-    let own = files.get(&inode).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOLCK))?;
-    lock(own.as_raw_fd())
+    if let Some(known) = known(descriptor) {
+        known.store(own.file.as_raw_fd() + 1, Ordering::Release);
+    }
+    lock(own.file.as_raw_fd())
+}
+
+/// `close`: what stood for the descriptor stands for it no longer.
+extern "C" fn close(descriptor: c_int) -> c_int {
+    let forget = || {
+        if let Some(known) = known(descriptor) {
+            known.store(0, Ordering::Release);
+        }
+        let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|_, own| {
+            let before = own.descriptors.len();
+            own.descriptors.retain(|other| *other != descriptor);
+            own.descriptors.len() == before || before > 1
+        });
+    };
+    // Should it panic, the file stays open: nothing that is locked is given free.
+    let _ = std::panic::catch_unwind(forget);
+    // SAFETY: SQLite's own descriptor, which it gives up.
+    unsafe { libc::close(descriptor) }
 }
 
 /// Device and number of the inode that a descriptor is of.

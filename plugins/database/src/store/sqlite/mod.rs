@@ -8,6 +8,7 @@ mod file;
 #[cfg(target_os = "linux")]
 mod locks;
 mod news;
+mod prepared;
 mod readers;
 mod rows;
 #[cfg(test)]
@@ -29,7 +30,7 @@ use tokio::sync::oneshot;
 use self::{
     file::Database,
     readers::Readers,
-    rows::{known, record, select},
+    rows::{record, select},
     writer::{Job, Writer},
 };
 use super::{
@@ -129,7 +130,7 @@ impl Sqlite {
     ) -> Answer<'_, T> {
         let (database, readers) = (Arc::clone(&self.database), Arc::clone(&self.readers));
         elsewhere(move || match Readers::of(&readers, &database)? {
-            Some(readers) => readers.ask_patiently(&database, question),
+            Some(readers) => readers.ask_patiently(&database, |prepared| question(prepared.connection())),
             None => Ok(absent),
         })
     }
@@ -176,7 +177,11 @@ impl Store for Sqlite {
     }
 
     fn look_up(&self, digest: Digest) -> Answer<'_, Option<Known>> {
-        self.read(None, move |connection| look_up(connection, &digest))
+        let (database, readers) = (Arc::clone(&self.database), Arc::clone(&self.readers));
+        elsewhere(move || match Readers::of(&readers, &database)? {
+            Some(readers) => readers.ask_patiently(&database, |prepared| prepared.look_up(&digest)),
+            None => Ok(None),
+        })
     }
 
     fn insert(&self, token: NewToken) -> Answer<'_, Inserted> {
@@ -360,10 +365,6 @@ const NOTICES_KEPT: i64 = 10_000;
 
 /// What a verification asks.
 static LOOK_UP: LazyLock<String> = LazyLock::new(|| sql::look_up(Dialect::Sqlite));
-
-fn look_up(connection: &Connection, digest: &Digest) -> rusqlite::Result<Option<Known>> {
-    connection.prepare_cached(LOOK_UP.as_str())?.query_row([digest.as_bytes()], known).optional()
-}
 
 fn is_present(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool> {
     connection.prepare_cached("SELECT 1 FROM tokens WHERE digest = ?1")?.exists([digest.as_bytes()])

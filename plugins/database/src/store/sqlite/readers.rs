@@ -11,12 +11,12 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::ErrorCode;
 use token_plugin_api::{Result, files::FileId};
 
 use super::{
     file::{Database, PATIENCE},
-    look_up,
+    prepared::Prepared,
 };
 use crate::{digest::Digest, store::Known};
 
@@ -26,7 +26,7 @@ pub(super) struct Readers {
     opened: Instant,
     /// When it was last seen that the file is still this one, in milliseconds after `opened`.
     seen: AtomicU64,
-    slots: Box<[Mutex<Option<Connection>>]>,
+    slots: Box<[Mutex<Option<Prepared>>]>,
 }
 
 /// How long it takes at most to find out that the file was replaced, in milliseconds.
@@ -66,8 +66,7 @@ impl Readers {
 
     /// Asks without waiting; none: a connection has to be opened first, or the file is locked.
     pub(super) fn look_up_at_once(&self, digest: &Digest) -> Option<rusqlite::Result<Option<Known>>> {
-        let slot = self.free_slot();
-        match look_up(slot.as_ref()?, digest) {
+        match self.free_slot().as_mut()?.look_up(digest) {
             Err(error) if is_busy(&error) => None,
             answer => Some(answer),
         }
@@ -77,17 +76,18 @@ impl Readers {
     pub(super) fn ask_patiently<T>(
         &self,
         database: &Database,
-        question: impl Fn(&Connection) -> rusqlite::Result<T>,
+        question: impl Fn(&mut Prepared) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let asked = {
                 let mut slot = self.free_slot();
-                let connection = match slot.take() {
-                    Some(connection) => connection,
-                    None => database.open_to_read()?,
-                };
-                question(slot.insert(connection))
+                match slot.take() {
+                    Some(prepared) => question(slot.insert(prepared)),
+                    None => {
+                        Prepared::new(database.open_to_read()?).and_then(|prepared| question(slot.insert(prepared)))
+                    }
+                }
             };
             match asked {
                 Err(error) if is_busy(&error) && Instant::now() < deadline => thread::sleep(PAUSE),
@@ -97,7 +97,7 @@ impl Readers {
     }
 
     /// A slot that nobody uses; else this thread's own, when it is free.
-    fn free_slot(&self) -> MutexGuard<'_, Option<Connection>> {
+    fn free_slot(&self) -> MutexGuard<'_, Option<Prepared>> {
         thread_local! {
             static FIRST: Cell<Option<usize>> = const { Cell::new(None) };
         }
@@ -109,7 +109,7 @@ impl Readers {
         });
         let count = self.slots.len();
         // One that is open already is better than one that is free and is not.
-        for is_wanted in [Option::is_some as fn(&Option<Connection>) -> bool, Option::is_none] {
+        for is_wanted in [Option::is_some as fn(&Option<Prepared>) -> bool, Option::is_none] {
             for place in first..first + count {
                 match self.slots[place % count].try_lock() {
                     Ok(slot) if is_wanted(&slot) => return slot,
