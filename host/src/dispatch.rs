@@ -50,23 +50,58 @@ pub(crate) async fn verify<'r>(
 ) -> Answer<'r> {
     let mut entered = Entered::new(&registry.wrappers, context);
     let answer = match entered.before_verify(token) {
-        Ok(()) => {
-            let mut asking = Asking::new(registry, token);
-            loop {
-                match asking.proceed(token, context, observer) {
-                    Progress::Decided(answer) => break answer,
-                    Progress::Waits(handler, said) => {
-                        let asked = observer.now();
-                        if let Some(answer) = asking.heard(handler, said.await, asked, observer) {
-                            break answer;
-                        }
-                    }
-                }
-            }
-        }
+        Ok(()) => match Begun::new(Asking::new(registry, token), token, context, observer) {
+            Begun::Over(answer) => answer,
+            Begun::Waits(waiting) => waiting.finish(token, context, observer).await,
+        },
         Err(error) => Answer { by: None, verdict: Err(error) },
     };
     leave(entered, token, answer)
+}
+
+/// A verification inside of the wrappers that has begun: it is over, or a handler is to be waited for.
+pub(crate) enum Begun<'r> {
+    Over(Answer<'r>),
+    Waits(Waiting<'r>),
+}
+
+/// A verification that waits for a handler.
+pub(crate) struct Waiting<'r> {
+    asking: Asking<'r>,
+    handler: &'r HandlerSlot,
+    said: Later<'r, Verdict>,
+}
+
+/// Judges a token where there are no wrappers, as far as that goes without waiting: what is known at once costs none of
+/// what waiting does.
+pub(crate) fn begin<'r>(registry: &'r Registry, token: &str, context: &str) -> Begun<'r> {
+    Begun::new(Asking::new(registry, token), token, context, &mut Nobody)
+}
+
+impl<'r> Begun<'r> {
+    fn new(mut asking: Asking<'r>, token: &str, context: &str, observer: &mut impl Observer) -> Self {
+        match asking.proceed(token, context, observer) {
+            Progress::Decided(answer) => Self::Over(answer),
+            Progress::Waits(handler, said) => Self::Waits(Waiting { asking, handler, said }),
+        }
+    }
+}
+
+impl<'r> Waiting<'r> {
+    /// Waits, and asks on, until it is over.
+    pub(crate) async fn finish(self, token: &str, context: &str, observer: &mut impl Observer) -> Answer<'r> {
+        let Self { mut asking, mut handler, mut said } = self;
+        loop {
+            let asked = observer.now();
+            if let Some(answer) = asking.heard(handler, said.await, asked, observer) {
+                return answer;
+            }
+            match asking.proceed(token, context, observer) {
+                Progress::Decided(answer) => return answer,
+                Progress::Waits(next, later) => (handler, said) = (next, later),
+            }
+        }
+    }
 }
 
 /// Judges a token when no handler of the registry ever waits: without what waiting costs.

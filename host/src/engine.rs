@@ -11,13 +11,16 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use token_plugin_api::{CreateToken, CreatedToken, Event, EventKind, Reason, ReasonKind, RequestContext, Verdict};
+use token_plugin_api::{
+    CreateToken, CreatedToken, Event, EventKind, InvalidateTokens, Reason, ReasonKind, RequestContext, TokenSelector,
+    Verdict,
+};
 
 use crate::{
     builder::{Source, StaticPlugin},
     clock::Clock,
     config::{Config, Finding, MakeSecrets},
-    dispatch::{self, Answer, Nobody},
+    dispatch::{self, Answer, Begun, Nobody, Waiting},
     error::{Error, ErrorKind},
     events::EventHub,
     execute::Service,
@@ -132,6 +135,33 @@ impl Engine {
         Ok(answer)
     }
 
+    /// [`Engine::judge`] as far as that goes without waiting.
+    pub(crate) fn begin<'r>(
+        &self,
+        registry: &'r Registry,
+        token: &str,
+        context: Option<&RequestContext>,
+    ) -> Result<Begun<'r>, Error> {
+        let begun = dispatch::begin(registry, token, &context_text(context)?);
+        if let Begun::Over(answer) = &begun {
+            self.judged(registry, answer, context);
+        }
+        Ok(begun)
+    }
+
+    /// The rest of what [`Engine::begin`] began.
+    pub(crate) async fn finish<'r>(
+        &self,
+        registry: &'r Registry,
+        waiting: Waiting<'r>,
+        token: &str,
+        context: Option<&RequestContext>,
+    ) -> Result<Answer<'r>, Error> {
+        let answer = waiting.finish(token, &context_text(context)?, &mut Nobody).await;
+        self.judged(registry, &answer, context);
+        Ok(answer)
+    }
+
     /// [`Engine::judge`] where nothing is waited for.
     #[inline]
     pub(crate) fn judge_inline<'r>(
@@ -158,7 +188,10 @@ impl Engine {
         let (by, created) = making::create(registry, request, &context_text(context)?).await?;
         if self.events.is_watched(registry) {
             let event = self.created(by, &created, request, context);
-            self.events.announce(registry, &[event]).await?;
+            if let Err(error) = self.events.announce(registry, &[event]).await {
+                take_back(by, &created).await;
+                return Err(error);
+            }
         }
         Ok(created)
     }
@@ -195,7 +228,11 @@ impl Engine {
     /// Tells those who watch of something that was done.
     pub(crate) async fn announce(&self, events: impl FnOnce() -> Vec<Event>) -> Result<(), Error> {
         let registry = self.registry.load_full();
-        if self.events.is_watched(&registry) { self.events.announce(&registry, &events()).await } else { Ok(()) }
+        if !self.events.is_watched(&registry) {
+            return Ok(());
+        }
+        let events = events();
+        if events.is_empty() { Ok(()) } else { self.events.announce(&registry, &events).await }
     }
 
     pub(crate) fn event(&self, kind: EventKind, context: Option<&RequestContext>) -> Event {
@@ -237,6 +274,17 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.registry.store(Arc::default());
         self.stops.wait(STOP_DEADLINE);
+    }
+}
+
+/// Makes a token worthless that nobody gets to see: its creation could not be recorded, as somebody requires. Where its
+/// handler cannot, it is lost all the same.
+async fn take_back(by: &HandlerSlot, created: &CreatedToken) {
+    let reason = "its creation could not be recorded";
+    let request = InvalidateTokens::new(TokenSelector::Token(created.token.clone()), reason);
+    let Ok(request) = serde_json::to_string(&request) else { return };
+    if let Err(error) = by.manage("invalidate_tokens", request, "").answer().await {
+        tracing::warn!(handler = by.name(), %error, "a token whose creation could not be recorded was not invalidated");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     assemble::{self, Generation},
     builder::HostBuilder,
     config::{Finding, MakeSecrets},
-    dispatch::Answer,
+    dispatch::{Answer, Begun},
     engine::{Engine, too_long},
     error::{Error, ErrorKind},
     events::Events,
@@ -156,7 +156,15 @@ impl Host {
     async fn actor(&self, token: &str, context: Option<&RequestContext>) -> Result<Option<Actor>, Error> {
         match self.actor_inline(token, context) {
             Ok(judged) => judged,
-            Err(registry) => actor(Box::pin(self.0.judge(&registry, token, context)).await?.verdict),
+            Err(registry) if !registry.wrappers.is_empty() => {
+                actor(Box::pin(self.0.judge(&registry, token, context)).await?.verdict)
+            }
+            Err(registry) => match self.0.begin(&registry, token, context)? {
+                Begun::Over(answer) => actor(answer.verdict),
+                Begun::Waits(waiting) => {
+                    actor(Box::pin(self.0.finish(&registry, waiting, token, context)).await?.verdict)
+                }
+            },
         }
     }
 
@@ -167,7 +175,7 @@ impl Host {
         context: Option<&RequestContext>,
     ) -> Result<Result<Option<Actor>, Error>, Arc<Registry>> {
         let registry = self.0.registry.load();
-        if registry.is_inline() {
+        if registry.is_inline() || token.len() > registry.max_token_bytes {
             return Ok(self.0.judge_inline(&registry, token, context).and_then(|answer| actor(answer.verdict)));
         }
         // A guard that is kept while waiting would slow others down.
@@ -204,7 +212,7 @@ impl Host {
     pub fn verify_token_blocking(&self, token: &str) -> Result<Option<Actor>, Error> {
         match self.actor_inline(token, None) {
             Ok(judged) => judged,
-            Err(registry) => actor(block_on(self.0.judge(&registry, token, None))?.verdict),
+            Err(_) => block_on(self.verify_token(token)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! [`Host`]'s operations on the tokens that a handler keeps: list, get, invalidate, update.
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use token_plugin_api::{
     ActorPage, Cutoff, DeleteTokens, DeletedTokens, EventKind, ImportTokens, ImportedTokens, InactiveActor,
     InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, PluginError, SetActors,
@@ -109,7 +110,17 @@ impl Host {
     ///
     /// As [`Host::list_tokens`].
     pub async fn delete_tokens(&self, handler: Option<&str>, request: &DeleteTokens) -> Result<DeletedTokens, Error> {
-        Ok(self.manage(handler, "delete_tokens", request).await?.1)
+        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        self.finish(async move {
+            let (by, deleted): (String, DeletedTokens) =
+                host.manage(handler.as_deref(), "delete_tokens", &request).await?;
+            if deleted.count > 0 && !request.dry_run {
+                let about = json!({ "deleted": deleted.count, "ended_before": request.ended_before });
+                host.tell(EventKind::TokenUpdated, by, [(None, None, about)]).await?;
+            }
+            Ok(deleted)
+        })
+        .await
     }
 
     /// Brings over a part of another system's tokens: to be asked again with what the answer calls `next`. The plugin's
@@ -119,7 +130,18 @@ impl Host {
     ///
     /// As [`Host::list_tokens`].
     pub async fn import_tokens(&self, handler: Option<&str>, request: &ImportTokens) -> Result<ImportedTokens, Error> {
-        Ok(self.manage(handler, "import_tokens", request).await?.1)
+        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        self.finish(async move {
+            let (by, imported): (String, ImportedTokens) =
+                host.manage(handler.as_deref(), "import_tokens", &request).await?;
+            if (imported.imported > 0 || imported.inactive_actors > 0) && !request.dry_run {
+                let (tokens, actors) = (imported.imported, imported.inactive_actors);
+                let about = json!({ "imported": tokens, "inactive_actors": actors, "system": request.system });
+                host.tell(EventKind::TokenCreated, by, [(None, None, about)]).await?;
+            }
+            Ok(imported)
+        })
+        .await
     }
 
     /// Activates or deactivates actors, and returns those that this changed.
@@ -128,7 +150,18 @@ impl Host {
     ///
     /// As [`Host::list_tokens`].
     pub async fn set_actors(&self, handler: Option<&str>, request: &SetActors) -> Result<Vec<InactiveActor>, Error> {
-        Ok(self.manage(handler, "set_actors", request).await?.1)
+        let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        self.finish(async move {
+            let (by, changed): (String, Vec<InactiveActor>) =
+                host.manage(handler.as_deref(), "set_actors", &request).await?;
+            let about = |actor: &InactiveActor| {
+                let reason = Some(request.reason.clone()).filter(|reason| !reason.is_empty());
+                (Some(actor.actor_id.clone()), reason, json!({ "actor_active": request.active }))
+            };
+            host.tell(EventKind::TokenUpdated, by, changed.iter().map(about)).await?;
+            Ok(changed)
+        })
+        .await
     }
 
     /// One page of the actors that are deactivated.
@@ -147,6 +180,23 @@ impl Host {
     /// As [`Host::list_tokens`].
     pub async fn migrate(&self, handler: Option<&str>, request: &Migrate) -> Result<Migrations, Error> {
         Ok(self.manage(handler, "migrate", request).await?.1)
+    }
+
+    /// Tells of what was done to tokens that are not named one by one: whose, why, and what.
+    async fn tell(
+        &self,
+        kind: EventKind,
+        by: String,
+        deeds: impl IntoIterator<Item = (Option<String>, Option<String>, Value)>,
+    ) -> Result<(), Error> {
+        let event = |(actor_id, reason, about): (_, _, Value)| {
+            let mut event = self.0.event(kind, None);
+            event.handler = Some(by.clone());
+            (event.actor_id, event.reason) = (actor_id, reason);
+            event.extra.extend(about.as_object().cloned().unwrap_or_default());
+            event
+        };
+        self.0.announce(|| deeds.into_iter().map(event).collect()).await
     }
 
     async fn manage<A: DeserializeOwned>(

@@ -10,7 +10,7 @@ use crate::{RequestContext, Result};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A token was made.
+    /// A token was made; or many were brought over (`extra` has `imported`, how many, and `system`, from where).
     TokenCreated,
     /// A token was accepted.
     TokenUsed,
@@ -18,7 +18,8 @@ pub enum EventKind {
     TokenRejected,
     /// A token was rejected because its time is over.
     TokenExpired,
-    /// A token's note, policy, expiry or validity was changed.
+    /// A token's note, policy, expiry or validity was changed; or all tokens of an actor, who was activated or deactivated
+    /// (`extra` has `actor_active`); or old ones were deleted (`extra` has `deleted`, how many, and `ended_before`).
     TokenUpdated,
     /// A token was invalidated.
     TokenInvalidated,

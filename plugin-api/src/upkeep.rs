@@ -74,7 +74,6 @@ impl fmt::Debug for ImportTokens {
         f.debug_struct("ImportTokens")
             .field("system", &self.system)
             .field("dry_run", &self.dry_run)
-            .field("after", &self.after)
             .finish_non_exhaustive()
     }
 }

@@ -29,7 +29,7 @@ const TOKENS: usize = 4_096;
 pub(crate) fn measure(effort: Effort) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.db");
-    let others = std::env::var("ROWS").map_or(effort.choose(1_000_000, 1_000), |r| r.parse().unwrap());
+    let others = effort.choose(1_000_000, 1_000);
     let settings = format!(
         "url = 'sqlite:{}'\nsqlite = {{ cache_kib = {CACHE_KIB}, danger_mmap_bytes = {MMAP_BYTES} }}",
         path.display()

@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::IntoDeserializer};
 use token_plugin_api::{PluginError, Result, Secret, Secrets};
+use zeroize::Zeroizing;
 
 use crate::forms::Form;
 
@@ -54,7 +55,7 @@ pub struct Config {
 
 /// A database's URL. It prints as nothing: there may be a password in it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Url(String);
+pub(crate) struct Url(Zeroizing<String>);
 
 impl Url {
     pub(crate) fn as_str(&self) -> &str {
@@ -71,7 +72,7 @@ impl Url {
 
 impl<'de> Deserialize<'de> for Url {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let url = String::deserialize(deserializer)?;
+        let url = Zeroizing::new(String::deserialize(deserializer)?);
         if Self::has_password(&url) {
             // Read as what it is, for the warning should it stand in the configuration itself.
             Secret::deserialize(IntoDeserializer::<D::Error>::into_deserializer(url.as_str()))?;
@@ -137,7 +138,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             name: "database".to_owned(),
-            url: Url("sqlite:tokens.db".to_owned()),
+            url: Url(Zeroizing::new("sqlite:tokens.db".to_owned())),
             migrate: true,
             prefix: "tht".to_owned(),
             default_token_generator: "token_host".to_owned(),
@@ -189,6 +190,10 @@ impl Config {
         }
         if self.accept.is_empty() {
             return wrong("`accept`: expected at least one form of token".to_owned());
+        }
+        let default = Form::named(&self.default_token_generator);
+        if matches!(default, Form::Known(_)) && !self.accept.contains(&default) {
+            return wrong("`default_token_generator`: its tokens are not among what `accept` names".to_owned());
         }
         if self.default_expires_seconds == Some(0) {
             return wrong("`default_expires_seconds`: expected at least 1 s".to_owned());

@@ -132,7 +132,11 @@ impl Database {
                 return Ok(Some(known));
             }
         }
-        Ok(None)
+        // In the meantime it may have been moved from where it was looked for last to where it was looked for first.
+        match digests.others(token).next() {
+            Some(_) => self.store.look_up(digests.first).await,
+            None => Ok(None),
+        }
     }
 
     fn look_up_at_once(&self, token: &str, digests: &Digests<'_>) -> Option<Result<Option<Known>>> {
@@ -150,7 +154,11 @@ impl Database {
                 Err(error) => return Some(Err(error)),
             }
         }
-        Some(Ok(None))
+        // As above.
+        match digests.others(token).next() {
+            Some(_) => self.store.look_up_at_once(&digests.first),
+            None => Some(Ok(None)),
+        }
     }
 
     async fn create(&self, call: &Call<'_>, request: &CreateToken) -> Result<CreatedToken> {
@@ -242,7 +250,7 @@ impl Database {
             }
             _ => return Err(PluginError::unsupported("tokens of these actors")),
         };
-        if let Some(text) = filter.note_contains.as_deref().or(filter.token_generator_id.as_deref()) {
+        for text in [&filter.note_contains, &filter.token_generator_id].into_iter().flatten() {
             bounds::text("filter", text)?;
         }
         Ok(Conditions {
@@ -257,6 +265,18 @@ impl Database {
         })
     }
 
+    /// Writes when tokens were last used, for whoever is going to read it; where nothing depends on it, as well as that can
+    /// be done.
+    async fn write_uses(&self, is_needed: bool) -> Result<()> {
+        match self.uses.flush().await {
+            Err(error) if !is_needed => {
+                tracing::warn!("when tokens were last used is not written yet: {error}");
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
     async fn list(&self, now: u64, filter: &TokenFilter) -> Result<TokenPage> {
         let conditions = self.conditions(filter, now)?;
         if conditions.actors.as_ref().is_some_and(Vec::is_empty) {
@@ -265,7 +285,7 @@ impl Database {
         let after = filter.after.as_deref().map(str::parse).transpose();
         let after = after.map_err(|_| PluginError::invalid_argument("`after` is not what a page said"))?;
         let limit = filter.limit.unwrap_or(PAGE_TOKENS).clamp(1, MAX_PAGE_TOKENS);
-        self.uses.flush().await?;
+        self.write_uses(conditions.unused_since.is_some()).await?;
         // One more tells whether there is another page.
         let mut tokens = self.store.list(Page { conditions, after, limit: limit + 1 }).await?;
         let is_last = tokens.len() <= limit as usize;
@@ -318,7 +338,7 @@ impl Database {
         };
         let missing = || PluginError::not_found("token");
         let one = self.one(&request.token)?.ok_or_else(missing)?;
-        self.uses.flush().await?;
+        self.write_uses(false).await?;
         let mut record = self.store.update(one, change, now).await?.ok_or_else(missing)?;
         self.mark(&mut record);
         Ok(record)
@@ -407,7 +427,7 @@ impl AsyncTokenHandler for Database {
 
     async fn get_token(&self, _: &Call<'_>, token: &TokenSelector) -> Result<Option<TokenRecord>> {
         let Some(one) = self.one(token)? else { return Ok(None) };
-        self.uses.flush().await?;
+        self.write_uses(false).await?;
         let mut record = self.store.record(one).await?;
         record.iter_mut().for_each(|record| self.mark(record));
         Ok(record)
@@ -457,6 +477,7 @@ impl AsyncTokenHandler for Database {
 
     async fn list_inactive_actors(&self, _: &Call<'_>, request: &ListActors) -> Result<ActorPage> {
         let limit = request.limit.unwrap_or(PAGE_TOKENS).clamp(1, MAX_PAGE_TOKENS);
+        request.after.as_deref().map(bounds::actor_id).transpose()?;
         self.store.list_inactive_actors(request.after.clone(), limit).await
     }
 

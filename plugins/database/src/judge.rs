@@ -70,10 +70,9 @@ impl Judge {
         if let Some(policy) = &known.policy {
             claims.push_str(r#","policy":"#);
             claims.push_str(policy);
-        }
-        if self.policy_default == PolicyDefault::Deny {
-            // Also of tokens without a policy: no rule names anything then.
-            claims.push_str(r#","policy_default":"deny""#);
+            if self.policy_default == PolicyDefault::Deny {
+                claims.push_str(r#","policy_default":"deny""#);
+            }
         }
         if self.is_deprecated(&known.generator_id) {
             claims.push_str(r#","token_deprecated":true"#);

@@ -39,6 +39,7 @@ struct Pending {
     uses: [Mutex<FxHashMap<i64, u64>>; SHARDS],
     digests: Mutex<HashMap<i64, (Digest, Digest)>>,
     count: AtomicUsize,
+    flushing: tokio::sync::Mutex<()>,
 }
 
 const SHARDS: usize = 16;
@@ -52,6 +53,7 @@ impl Uses {
             uses: std::array::from_fn(|_| Mutex::default()),
             digests: Mutex::default(),
             count: AtomicUsize::new(0),
+            flushing: tokio::sync::Mutex::default(),
         };
         Self { pending: Arc::new(pending), interval, thread: Mutex::default(), is_running: false.into() }
     }
@@ -130,23 +132,42 @@ impl Pending {
     }
 
     async fn flush(&self) -> Result<()> {
+        // One at a time: who comes second finds written what the first one took.
+        let _one_at_a_time = self.flushing.lock().await;
+        let mut taken = self.take();
+        if taken.learned == Learned::default() {
+            return Ok(());
+        }
+        self.store.learn(taken.learned.clone()).await?;
+        taken.learned = Learned::default();
+        Ok(())
+    }
+
+    fn take(&self) -> Taken<'_> {
         let mut learned = Learned::default();
         for shard in &self.uses {
             learned.uses.extend(lock(shard).drain());
         }
         self.count.fetch_sub(learned.uses.len(), Ordering::Relaxed);
-        let digests = lock(&self.digests).drain().map(|(id, (found, digest))| (id, found, digest)).collect();
-        learned.digests = digests;
-        if learned == Learned::default() {
-            return Ok(());
+        learned.digests = lock(&self.digests).drain().map(|(id, (found, digest))| (id, found, digest)).collect();
+        Taken { pending: self, learned }
+    }
+}
+
+/// What is being written. What was not, when this is dropped, as at a deadline, is put back.
+struct Taken<'p> {
+    pending: &'p Pending,
+    learned: Learned,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let Learned { uses, digests } = std::mem::take(&mut self.learned);
+        uses.into_iter().for_each(|(id, at)| self.pending.note(id, at));
+        let mut pending = lock(&self.pending.digests);
+        for (id, found, digest) in digests {
+            pending.entry(id).or_insert((found, digest));
         }
-        let written = self.store.learn(learned.clone()).await;
-        if written.is_err() {
-            learned.uses.into_iter().for_each(|(id, at)| self.note(id, at));
-            let again = learned.digests.into_iter().map(|(id, found, digest)| (id, (found, digest)));
-            lock(&self.digests).extend(again);
-        }
-        written
     }
 }
 

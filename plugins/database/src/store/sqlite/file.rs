@@ -1,6 +1,8 @@
 //! [`Database`]: the file: whether it is there, is ours, and has the form that is needed.
 
 use std::{
+    fs,
+    io::ErrorKind,
     path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -80,20 +82,54 @@ impl Database {
         if self.path().parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
             return Err(self.wrong("its folder does not exist"));
         }
-        create_private(self.path()).map_err(|error| self.wrong(format!("cannot be created: {error}")))?;
+        let from = match FileId::of(self.path()).map_err(|error| self.wrong(error))? {
+            Some(_) => self.bring_up(asked)?,
+            None => {
+                self.create()?;
+                0
+            }
+        };
         seen.0 = true;
+        let file = FileId::of(self.path()).map_err(|error| self.wrong(error))?;
+        Ok((file.ok_or_else(|| self.wrong("the file is gone"))?, from))
+    }
+
+    /// Makes the file, whole: whoever else comes now finds none, or one that is ready.
+    fn create(&self) -> Result<()> {
+        let failed = |error: std::io::Error| self.wrong(format!("cannot be created: {error}"));
+        let mut name = self.path().as_os_str().to_owned();
+        name.push(format!(".{:016x}", getrandom::u64().map_err(|error| self.wrong(error))?));
+        let new = Self::new(Settings { path: name.into(), ..self.settings.clone() });
+        create_private(new.path()).map_err(failed)?;
+        let made = new.open_to_write().and_then(|mut connection| new.advance(&mut connection));
+        let made = made.and_then(|()| match fs::hard_link(new.path(), self.path()) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
+            _ => Ok(()),
+        });
+        let _ = fs::remove_file(new.path());
+        made
+    }
+
+    /// Brings a file that is there to the form that is needed; the version that it had.
+    fn bring_up(&self, asked: bool) -> Result<u32> {
+        if !asked && fs::metadata(self.path()).is_ok_and(|file| file.len() == 0) {
+            // Nobody of ours left it like that: it was cut off, or is none of ours.
+            return Err(self.wrong("it is empty: `token-host migrate` makes it a new one of tokens"));
+        }
         let mut connection = self.open_to_write()?;
         let from = self.version_of(&connection)?;
         if from < VERSION {
-            if !asked && !self.settings.migrate && from > 0 {
+            if !asked && !self.settings.migrate {
                 return Err(self.wrong(format!(
                     "it has the schema version {from}, expected {VERSION}: `token-host migrate` brings it there"
                 )));
             }
             self.advance(&mut connection)?;
+        } else {
+            // One that was copied by SQLite has another journal.
+            self.keep_log(&connection)?;
         }
-        let file = FileId::of(self.path()).map_err(|error| self.wrong(error))?;
-        Ok((file.ok_or_else(|| self.wrong("the file is gone"))?, from))
+        Ok(from)
     }
 
     /// The version that the file has; 0: there is none, or nothing in it.
@@ -104,14 +140,19 @@ impl Database {
         }
     }
 
-    fn advance(&self, connection: &mut Connection) -> Result<()> {
-        // Kept in the file: all connections of all processes write to the log.
+    /// Has all connections of all processes write to a log first: then readers and the writer do not wait for each other.
+    fn keep_log(&self, connection: &Connection) -> Result<()> {
         let mode: String = connection
             .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
             .map_err(|error| self.failed(&error))?;
         if mode != "wal" {
             return Err(self.wrong(format!("its journal is `{mode}` and cannot be a write-ahead log here")));
         }
+        Ok(())
+    }
+
+    fn advance(&self, connection: &mut Connection) -> Result<()> {
+        self.keep_log(connection)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(|error| self.failed(&error))?;
         // Another process may have been faster.

@@ -12,7 +12,7 @@ use std::{
 use rusqlite::Connection;
 use token_plugin_api::{PluginError, Result, files::FileId};
 
-use super::file::Database;
+use super::{file::Database, readers::LONGEST_UNNOTICED};
 use crate::cutoffs::{Cutoffs, Notice};
 
 /// How often the file is looked at. SQLite tells nobody of changes; what is asked each time is whether there was one.
@@ -98,6 +98,8 @@ impl Reader {
     fn look(mut self, database: &Database, cutoffs: &Cutoffs) -> Result<Option<Self>> {
         if database.present()? != Some(self.file) {
             cutoffs.lost();
+            // Until no reader has the old file any more: what it said must not be taken for what the new one says.
+            std::thread::sleep(2 * LONGEST_UNNOTICED);
             return Self::open(database, cutoffs, false);
         }
         self.tell(cutoffs).map_err(|error| database.failed(&error))?;

@@ -29,8 +29,8 @@ pub(super) struct Readers {
     slots: Box<[Mutex<Option<Prepared>>]>,
 }
 
-/// How long it takes at most to find out that the file was replaced, in milliseconds.
-const LOOK_MS: u64 = 100;
+/// How long it takes at most to find out that the file was replaced.
+pub(super) const LONGEST_UNNOTICED: Duration = Duration::from_millis(100);
 
 impl Readers {
     /// The readers of the file that is there now; none: there is none yet.
@@ -54,7 +54,7 @@ impl Readers {
     /// Whether the file is still the one that is read, as far as that was looked at in the last moments.
     pub(super) fn is_current(&self, database: &Database) -> bool {
         let (now, seen) = (self.elapsed_ms(), self.seen.load(Ordering::Relaxed));
-        if now < seen + LOOK_MS {
+        if Duration::from_millis(now.saturating_sub(seen)) < LONGEST_UNNOTICED {
             return true;
         }
         let is_current = FileId::of(database.path()).is_ok_and(|file| file == Some(self.file));
@@ -66,7 +66,7 @@ impl Readers {
 
     /// Asks without waiting; none: a connection has to be opened first, or the file is locked.
     pub(super) fn look_up_at_once(&self, digest: &Digest) -> Option<rusqlite::Result<Option<Known>>> {
-        match self.free_slot().as_mut()?.look_up(digest) {
+        match self.free_slot()?.as_mut()?.look_up(digest) {
             Err(error) if is_busy(&error) => None,
             answer => Some(answer),
         }
@@ -81,7 +81,7 @@ impl Readers {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let asked = {
-                let mut slot = self.free_slot();
+                let mut slot = self.slot();
                 match slot.take() {
                     Some(prepared) => question(slot.insert(prepared)),
                     None => {
@@ -97,33 +97,44 @@ impl Readers {
     }
 
     /// A slot that nobody uses; else this thread's own, when it is free.
-    fn free_slot(&self) -> MutexGuard<'_, Option<Prepared>> {
+    fn slot(&self) -> MutexGuard<'_, Option<Prepared>> {
+        let own = || self.slots[Self::first() % self.slots.len()].lock().unwrap_or_else(PoisonError::into_inner);
+        self.free_slot().unwrap_or_else(own)
+    }
+
+    /// Where this thread begins to look.
+    fn first() -> usize {
         thread_local! {
             static FIRST: Cell<Option<usize>> = const { Cell::new(None) };
         }
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let first = FIRST.get().unwrap_or_else(|| {
+        FIRST.get().unwrap_or_else(|| {
             let first = NEXT.fetch_add(1, Ordering::Relaxed);
             FIRST.set(Some(first));
             first
-        });
+        })
+    }
+
+    /// A slot that nobody uses.
+    fn free_slot(&self) -> Option<MutexGuard<'_, Option<Prepared>>> {
+        let first = Self::first();
         let count = self.slots.len();
         // One that is open already is better than one that is free and is not.
         for is_wanted in [Option::is_some as fn(&Option<Prepared>) -> bool, Option::is_none] {
             for place in first..first + count {
                 match self.slots[place % count].try_lock() {
-                    Ok(slot) if is_wanted(&slot) => return slot,
+                    Ok(slot) if is_wanted(&slot) => return Some(slot),
                     Err(TryLockError::Poisoned(slot)) => {
                         // Whoever panicked may have left a statement open.
                         let mut slot = slot.into_inner();
                         *slot = None;
-                        return slot;
+                        return Some(slot);
                     }
                     Ok(_) | Err(TryLockError::WouldBlock) => {}
                 }
             }
         }
-        self.slots[first % count].lock().unwrap_or_else(PoisonError::into_inner)
+        None
     }
 }
 

@@ -95,7 +95,7 @@ impl Writer {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
             let transaction = transaction.map_err(|error| database.failed(&error))?;
             let failures = jobs.iter_mut().map(|job| one(&transaction, &mut **job, database));
-            let failures: Vec<Option<PluginError>> = failures.collect();
+            let failures = failures.collect::<Result<Vec<Option<PluginError>>>>()?;
             transaction.commit().map_err(|error| database.failed(&error))?;
             Ok(failures)
         });
@@ -125,7 +125,12 @@ fn connection<'o>(open: &'o mut Option<(FileId, Connection)>, database: &Databas
 }
 
 /// Runs one job. What it did before it failed is undone.
-fn one(transaction: &Transaction<'_>, job: &mut dyn Job, database: &Database) -> Option<PluginError> {
+///
+/// # Errors
+///
+/// When that cannot be done, or the whole transaction is gone, as it is when SQLite has no space or memory left: then
+/// nothing of what the jobs before it did is kept either.
+fn one(transaction: &Transaction<'_>, job: &mut dyn Job, database: &Database) -> Result<Option<PluginError>> {
     let mut run = || {
         transaction.execute_batch("SAVEPOINT job")?;
         match catch_unwind(AssertUnwindSafe(|| job.run(transaction))) {
@@ -139,5 +144,9 @@ fn one(transaction: &Transaction<'_>, job: &mut dyn Job, database: &Database) ->
             }
         }
     };
-    run().unwrap_or_else(|error| Some(database.failed(&error)))
+    let failed = run().map_err(|error: rusqlite::Error| database.failed(&error))?;
+    match transaction.is_autocommit() {
+        true => Err(failed.unwrap_or_else(|| database.wrong("the transaction was rolled back"))),
+        false => Ok(failed),
+    }
 }
