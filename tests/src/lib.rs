@@ -61,5 +61,4 @@ pub use python::Python;
 pub use run::{Run, run};
 pub use scratch::{Scratch, set_mode};
 pub use skip::{Skip, skipped};
-pub use user::children as children_of; // PERF
 pub use wait::{PATIENCE, joined, wait_until};

@@ -19,7 +19,7 @@ use crate::{
     Skip, debian_program,
     install::attempt,
     repository, run, set_mode,
-    user::{Signal, User, children, send},
+    user::{Signal, User, apart, children, send},
     wait_until,
 };
 
@@ -214,20 +214,22 @@ impl Postgres {
             command.arg("-c").arg(setting);
         }
         command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let mut child = self.user.run(&mut command).spawn().unwrap();
+        *self.server() = Some(self.user.run(&mut command).spawn().unwrap());
         let state = data.join("postmaster.pid");
         let is_up = wait_until("the server is ready", || {
+            let mut server = self.server();
+            let child = server.as_mut().expect("it was just started");
             let is_ready = fs::read_to_string(&state).is_ok_and(|state| {
                 state.lines().next() == Some(&child.id().to_string())
                     && state.lines().nth(7).is_some_and(|word| word.trim() == "ready")
             });
             if is_ready { Some(true) } else { child.try_wait().unwrap().map(|_| false) }
         });
-        if !is_up {
-            return Err(self.log().trim_end().lines().last().unwrap_or_default().to_owned());
+        if is_up {
+            return Ok(());
         }
-        *self.server() = Some(child);
-        Ok(())
+        self.server().take();
+        Err(self.log().trim_end().lines().last().unwrap_or_default().to_owned())
     }
 
     fn end(&self, signal: Signal) {
@@ -248,7 +250,7 @@ impl Postgres {
         }
     }
 
-    pub fn server(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+    fn server(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -355,7 +357,8 @@ fn reaper(folder: &Path) -> (Child, Option<ChildStdin>) {
     "#;
     let mut command = Command::new("sh");
     command.args([OsStr::new("-c"), SCRIPT.as_ref(), "reaper".as_ref(), folder.as_os_str()]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = apart(&mut command).spawn().unwrap();
     let stdin = child.stdin.take();
     (child, stdin)
 }

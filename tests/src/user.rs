@@ -41,7 +41,7 @@ impl User {
     }
 
     /// Has a program run as this user.
-    pub(crate) fn run<'c>(self, command: &'c mut Command) -> &'c mut Command {
+    pub(crate) fn run(self, command: &mut Command) -> &mut Command {
         use std::os::unix::process::CommandExt;
         match self.ids {
             Some((user, group)) => command.uid(user).gid(group),
@@ -70,6 +70,17 @@ impl User {
     pub(crate) fn own(self, _: &Path) {}
 }
 
+/// Has a program spared by what ends the test and all that it has started, at a terminal or for its time is up.
+#[cfg(unix)]
+pub(crate) fn apart(command: &mut Command) -> &mut Command {
+    std::os::unix::process::CommandExt::process_group(command, 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn apart(command: &mut Command) -> &mut Command {
+    command
+}
+
 /// Sends a signal to a process, if it is there still.
 #[cfg(unix)]
 pub(crate) fn send(process: u32, signal: Signal) {
@@ -89,7 +100,7 @@ pub(crate) fn send(process: u32, signal: Signal) {
 pub(crate) fn send(_: u32, _: Signal) {}
 
 /// The processes that a process has started, and that are there still.
-pub fn children(process: u32) -> Vec<u32> {
+pub(crate) fn children(process: u32) -> Vec<u32> {
     let output = Command::new("ps").args(["-o", "pid=", "--ppid", &process.to_string()]).output();
     let listed = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     listed.split_whitespace().filter_map(|id| id.parse().ok()).collect()

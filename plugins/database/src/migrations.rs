@@ -9,8 +9,11 @@
 //! - `token_uses`: when each was last used. Apart for the same reason.
 //! - `inactive_actors`: whose tokens are all rejected.
 //!
-//! `notices` is where hosts tell each other of changes on SQLite (on PostgreSQL `NOTIFY` does), `migrations` says which
-//! steps were done. Times are Unix seconds; restrictions, policies and extra fields are JSON.
+//! On PostgreSQL nothing leads from a time to the tokens that were invalidated then: it would be written twice as long when
+//! many are, and read only when old ones are deleted, where one goes through all of them in no time.
+//!
+//! `notices` is where hosts tell each other of changes on SQLite (on PostgreSQL `NOTIFY` does). Which steps were done says
+//! `user_version` on SQLite, the table `migrations` on PostgreSQL. Times are Unix seconds; restrictions, policies and extra fields are JSON.
 
 use token_plugin_api::{Migration, Migrations};
 
@@ -116,7 +119,6 @@ pub(crate) const STEPS: [Step; VERSION as usize] = [Step {
             invalid_at bigint NOT NULL,
             reason text NOT NULL
         );
-        CREATE INDEX invalid_tokens_invalid_at ON invalid_tokens (invalid_at);
         CREATE TABLE token_uses (
             id bigint PRIMARY KEY,
             last_used_at bigint NOT NULL

@@ -199,7 +199,7 @@ pub(crate) fn many_insert_at_once(fixture: &dyn Fixture) {
     let stores = [fixture.open(), fixture.open()];
     let inserted: Vec<i64> = thread::scope(|scope| {
         let task = |task: u64| {
-            let store = &stores[usize::from(task % 2 == 0)];
+            let store = &stores[task as usize % 2];
             // All of them want the last one.
             let numbers = (0..EACH).map(move |number| task * EACH + number).chain([u64::MAX]);
             move || numbers.map(|number| wait(store.insert(token(number, "root")))).collect::<Vec<_>>()
@@ -370,8 +370,11 @@ pub(crate) fn a_listing_goes_page_by_page(fixture: &dyn Fixture) {
     assert_eq!(rest, [&all[5..], &[last]].concat());
 }
 
-/// Tokens that differ, each by its name, and what chooses which.
-fn zoo(store: &dyn Store) -> (Vec<(&'static str, i64)>, Vec<(Conditions, Vec<&'static str>)>) {
+/// Tokens that differ, each with a name.
+type Animals = Vec<(&'static str, i64)>;
+
+/// Tokens, and which of them what chooses.
+fn zoo(store: &dyn Store) -> (Animals, Vec<(Conditions, Vec<&'static str>)>) {
     let mut made = Vec::new();
     let mut make = |name, number, change: &dyn Fn(&mut NewToken)| {
         let mut token = token(number, "root");

@@ -139,12 +139,10 @@ impl Pauses {
 type Wire = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// Moves what is sent and received until the connection ends. Why it does, its calls are told.
-fn drive(mut wire: Wire, told: impl Fn(&str) + Send + 'static) -> impl Future<Output = ()> + Send {
-    async move {
-        while let Some(Ok(message)) = poll_fn(|context| wire.poll_message(context)).await {
-            if let AsyncMessage::Notification(notification) = message {
-                told(notification.payload());
-            }
+async fn drive(mut wire: Wire, told: impl Fn(&str) + Send + 'static) {
+    while let Some(Ok(message)) = poll_fn(|context| wire.poll_message(context)).await {
+        if let AsyncMessage::Notification(notification) = message {
+            told(notification.payload());
         }
     }
 }

@@ -30,7 +30,7 @@ impl Postgres {
             transaction.rollback().await.map_err(failed)?;
             lease.done();
         } else {
-            self.notify(client, &[Notice::Everyone]).await?;
+            self.notify(client, &[Notice::Everyone]).await.map_err(failed)?;
             transaction.commit().await.map_err(failed)?;
             lease.done();
             self.tell(&[Notice::Everyone]);

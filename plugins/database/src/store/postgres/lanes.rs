@@ -61,6 +61,11 @@ impl Lanes {
         Self { connector, count, plan, lanes: OnceLock::new(), next: AtomicUsize::new(0) }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     /// A connection that is open: each in its turn.
     pub(super) async fn ready(&self) -> Result<Arc<Ready>> {
         let lanes = self.lanes.get_or_init(|| self.begin()).as_ref().map_err(Clone::clone)?;

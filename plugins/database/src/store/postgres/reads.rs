@@ -1,7 +1,7 @@
 //! What only reads.
 
 use token_plugin_api::{ActorPage, Result, TokenRecord};
-use tokio_postgres::types::Type;
+use tokio_postgres::{error::SqlState, types::Type};
 
 use super::{Postgres, hidden::Hidden, lanes::Plan, rows};
 use crate::{
@@ -25,11 +25,14 @@ pub(super) fn look_ups() -> Plan {
 impl Postgres {
     pub(super) async fn known(&self, digest: Digest) -> Result<Option<Known>> {
         let digest = [Hidden(&digest)];
-        let mut row = self.lookups.ready().await?.row(&digest).await;
-        // A connection that was closed between two calls is no trouble of this one's.
-        if row.as_ref().is_err_and(tokio_postgres::Error::is_closed) {
-            row = self.lookups.ready().await?.row(&digest).await;
-        }
+        // Connections that were closed between two calls are no trouble of this one's: each may have been.
+        let mut tries = self.lookups.count();
+        let row = loop {
+            match self.lookups.ready().await?.row(&digest).await {
+                Err(error) if is_gone(&error) && tries > 0 => tries -= 1,
+                row => break row,
+            }
+        };
         let known = row.and_then(|row| row.as_ref().map(rows::known).transpose());
         Ok(known.map_err(|error| self.connector.failed(&error))?.map(sql::KnownRow::into_known))
     }
@@ -70,4 +73,10 @@ impl Postgres {
         let row = rows::record(row).map_err(|error| self.connector.failed(&error))?;
         row.into_record().map_err(|error| self.connector.error(error))
     }
+}
+
+/// Whether it is the connection that failed, and nothing else.
+fn is_gone(error: &tokio_postgres::Error) -> bool {
+    let shutdown = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+    error.is_closed() || error.code().is_some_and(|code| shutdown.contains(code))
 }

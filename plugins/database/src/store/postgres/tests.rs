@@ -1,7 +1,6 @@
 //! The contract on real servers, and what happens to them.
 
 use std::{
-    fs,
     net::TcpListener,
     sync::{Arc, Mutex},
     thread,
@@ -25,6 +24,19 @@ fn fixture(test: &str) -> Option<Database> {
 impl Database {
     fn store(&self, change: impl FnOnce(&mut Settings)) -> Arc<Postgres> {
         store(&self.0.url(), change)
+    }
+
+    /// Does something while a transaction that did this is open for two seconds.
+    fn holding<T>(&self, sql: &str, deed: impl FnOnce() -> T) -> T {
+        let sleeping =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+        thread::scope(|scope| {
+            let holding = scope.spawn(|| self.0.execute(&format!("BEGIN; {sql}; SELECT pg_sleep(2); COMMIT")));
+            wait_until("it is done", || (self.0.execute(sleeping) == "1").then_some(()));
+            let done = deed();
+            holding.join().unwrap();
+            done
+        })
     }
 
     fn in_schema(&self, sql: &str) -> String {
@@ -94,6 +106,7 @@ fn nothing_is_opened_before_the_first_call() {
     let store = store(&url, |settings| settings.timeout = SHORT);
     assert_eq!(store.name(), url.replace("root@", ""));
     assert!(store.look_up_at_once(&digest(1)).is_none());
+    // Time for a mistake to be made.
     thread::sleep(SHORT);
     assert!(listener.accept().is_err(), "somebody has connected");
     let error = refusal(store.look_up(digest(1)));
@@ -232,25 +245,52 @@ fn a_call_that_is_dropped_leaves_nothing_half_done() {
     // A single connection: whoever comes next gets the one that was left.
     let store = database.store(|settings| settings.transactions = 1);
     let id = keep(&*store, token(1, "root"));
-    let lock = "BEGIN; LOCK TABLE token_host.invalid_tokens IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2); COMMIT";
-    thread::scope(|scope| {
-        let locking = scope.spawn(|| database.0.execute(lock));
-        let locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
-            AND relation = 'token_host.invalid_tokens'::regclass";
-        wait_until("the table is locked", || (database.number(locked) == 1).then_some(()));
-        let invalid = || store.invalidate(Which::One(One::Id(id)), 7, "first".to_owned());
+    let invalid = || store.invalidate(Which::One(One::Id(id)), 7, "first".to_owned());
+    database.holding("LOCK TABLE token_host.invalid_tokens IN ACCESS EXCLUSIVE MODE", || {
         assert!(within(SHORT, invalid()).is_none(), "the table is locked");
-        assert!(within(SHORT, store.record(One::Id(id))).is_none(), "a pool that is exhausted waits");
-        locking.join().unwrap();
-        let record = wait(store.record(One::Id(id))).unwrap();
-        assert!(record.valid, "it was not committed");
-        assert_eq!(wait(invalid()).len(), 1);
+        assert!(within(SHORT, store.list_inactive_actors(None, 1)).is_none(), "a pool that is exhausted waits");
     });
+    let record = wait(store.record(One::Id(id))).unwrap();
+    assert!(record.valid, "it was not committed");
+    assert_eq!(wait(invalid()).len(), 1);
     let connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'token-host' \
         AND datname = current_database()";
     // Lookups, inserts, and the pool's single one.
     assert!(database.number(connections) <= 4 + 1 + 1);
     assert_eq!(database.number("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'"), 0);
+}
+
+#[test]
+fn what_is_left_undone_is_in_nobodys_way() {
+    let Some(database) = fixture("what_is_left_undone_is_in_nobodys_way") else { return };
+    let store = database.store(|settings| settings.transactions = 2);
+    let id = keep(&*store, token(1, "root"));
+    wait(store.record(One::Id(id)));
+    database.holding("LOCK TABLE token_host.invalid_tokens IN ACCESS EXCLUSIVE MODE", || {
+        assert!(within(SHORT, store.record(One::Id(id))).is_none(), "the table is locked");
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                let list = || within(SHORT * 5, store.list_inactive_actors(None, 1));
+                scope.spawn(move || (0..8).for_each(|_| drop(list().expect("the other one is free").unwrap())));
+            }
+        });
+    });
+}
+
+#[test]
+fn who_is_invalidating_the_same_token_is_waited_for() {
+    let Some(database) = fixture("who_is_invalidating_the_same_token_is_waited_for") else { return };
+    let store = database.store(|_| {});
+    let (id, other) = (keep(&*store, token(1, "root")), keep(&*store, token(2, "root")));
+    let insert = format!("INSERT INTO token_host.invalid_tokens VALUES ({id}, 7, 'first')");
+    let done = database.holding(&insert, || {
+        assert!(within(SHORT, store.invalidate(Which::All(Default::default()), 8, "second".to_owned())).is_none());
+        let all = pollster::block_on(store.invalidate(Which::All(Default::default()), 9, "third".to_owned()));
+        all.unwrap().into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    });
+    assert_eq!(done, [other]);
+    let reason = |id| wait(store.record(One::Id(id))).unwrap().invalid_reason;
+    assert_eq!([reason(id), reason(other)].map(Option::unwrap), ["first", "third"]);
 }
 
 #[test]
@@ -334,10 +374,8 @@ fn nothing_that_was_answered_is_lost() {
                 server.restart()
             }
             let start = Instant::now();
-            wait_until("lookups work again", || match within(SHORT, store.look_up(digest(0))) {
-                Some(Ok(known)) => Some(assert_eq!(known.unwrap().id, created.lock().unwrap()[0].1)),
-                _ => None,
-            });
+            let known = wait_until("lookups work again", || within(SHORT, store.look_up(digest(0)))?.ok());
+            assert_eq!(known.unwrap().id, created.lock().unwrap()[0].1);
             assert!(start.elapsed() < Duration::from_secs(10), "{deed}: {:?}", start.elapsed());
             moves(deed);
         }
@@ -413,5 +451,4 @@ fn parameters_are_not_logged() {
     let logged = LOGGED.lock().unwrap().clone();
     assert!(logged.contains("executing statement") && !logged.contains("hunter2"), "{logged}");
     assert!(!logged.contains("1, 35, 69, 103") && !logged.contains("not/a"), "{logged}");
-    assert!(fs::exists(Server::authority()).unwrap());
 }

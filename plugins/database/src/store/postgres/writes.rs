@@ -56,25 +56,31 @@ impl Postgres {
     }
 
     pub(super) async fn make_invalid(&self, which: Which, at: u64, reason: String) -> Result<Vec<(i64, String)>> {
-        let failed = |error| self.connector.failed(&error);
-        let mut statement = sql::valid(Dialect::Postgres, &which);
-        // Always in the same order: or two such calls might wait for each other.
-        statement.text = format!("WITH chosen AS ({}), done AS (", statement.text);
-        statement.push("INSERT INTO invalid_tokens (id, invalid_at, reason) SELECT id, ");
-        statement.bind(Parameter::Integer(to_column(at))).push(", ").bind(Parameter::Text(reason));
-        statement.push(" FROM chosen ON CONFLICT (id) DO NOTHING RETURNING id)");
-        statement.push(" SELECT c.id, c.actor_id FROM chosen c JOIN done d ON d.id = c.id ORDER BY c.id");
-
         let mut lease = self.pool.take().await?;
-        let transaction = lease.client().transaction().await.map_err(failed)?;
-        let rows = rows::query(transaction.client(), &statement).await.map_err(failed)?;
-        let tokens = rows.iter().map(rows::token_and_actor).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let notices = Notice::of_actors(tokens.iter().map(|(_, actor)| actor.as_str()));
-        self.notify(transaction.client(), &notices).await?;
-        transaction.commit().await.map_err(failed)?;
+        let client = lease.client();
+        let mut done = self.try_invalidate(client, plain_invalidation(&which, at, &reason)).await;
+        // Some of them were invalidated by somebody else, just now.
+        if done.as_ref().is_err_and(|error| error.code() == Some(&SqlState::UNIQUE_VIOLATION)) {
+            done = self.try_invalidate(client, contested_invalidation(&which, at, &reason)).await;
+        }
+        let (tokens, notices) = done.map_err(|error| self.connector.failed(&error))?;
         lease.done();
         self.tell(&notices);
         Ok(tokens)
+    }
+
+    async fn try_invalidate(
+        &self,
+        client: &mut Client,
+        statement: Statement,
+    ) -> Result<(Vec<(i64, String)>, Vec<Notice>), tokio_postgres::Error> {
+        let transaction = client.transaction().await?;
+        let rows = rows::query(transaction.client(), &statement).await?;
+        let tokens = rows.iter().map(rows::token_and_actor).collect::<Result<Vec<_>, _>>()?;
+        let notices = Notice::of_actors(tokens.iter().map(|(_, actor)| actor.as_str()));
+        self.notify(transaction.client(), &notices).await?;
+        transaction.commit().await?;
+        Ok((tokens, notices))
     }
 
     pub(super) async fn change(&self, which: One, change: Change, now: u64) -> Result<Option<TokenRecord>> {
@@ -92,7 +98,7 @@ impl Postgres {
         let rows = rows::query(client, &sql::record(Dialect::Postgres, &One::Id(id))).await.map_err(failed)?;
         let record = rows.first().map(|row| self.token_record(row)).transpose()?;
         let notices = [Notice::Actor(actor)];
-        self.notify(client, &notices).await?;
+        self.notify(client, &notices).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         lease.done();
         self.tell(&notices);
@@ -150,7 +156,7 @@ impl Postgres {
         let rows = rows.map_err(failed)?;
         let changed = rows.iter().map(rows::inactive_actor).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let notices = Notice::of_actors(changed.iter().map(|actor| actor.actor_id.as_str()));
-        self.notify(client, &notices).await?;
+        self.notify(client, &notices).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         lease.done();
         self.tell(&notices);
@@ -180,15 +186,14 @@ impl Postgres {
     }
 
     /// Has hosts told when the transaction is there.
-    pub(super) async fn notify(&self, client: &Client, notices: &[Notice]) -> Result<()> {
+    pub(super) async fn notify(&self, client: &Client, notices: &[Notice]) -> Result<(), tokio_postgres::Error> {
         const TEXT: &str = "SELECT pg_notify($1, what) FROM unnest($2) AS what";
         if notices.is_empty() {
             return Ok(());
         }
         let texts: Vec<String> = notices.iter().map(Notice::to_text).collect();
         let parameters = [(&self.connector.channel as _, Type::TEXT), (&texts as _, Type::TEXT_ARRAY)];
-        let told = client.query_typed(TEXT, &parameters).await;
-        told.map(drop).map_err(|error| self.connector.failed(&error))
+        client.query_typed(TEXT, &parameters).await.map(drop)
     }
 
     /// Runs one statement, which is a transaction of its own.
@@ -199,6 +204,31 @@ impl Postgres {
         lease.done();
         Ok(rows)
     }
+}
+
+/// Invalidates tokens, or fails when somebody else does: to be ready for that would take half as long again.
+fn plain_invalidation(which: &Which, at: u64, reason: &str) -> Statement {
+    let mut statement = invalidation(which, at, reason);
+    statement.push(") SELECT id, actor_id FROM chosen ORDER BY id");
+    statement
+}
+
+/// The same, whoever is at it.
+fn contested_invalidation(which: &Which, at: u64, reason: &str) -> Statement {
+    let mut statement = invalidation(which, at, reason);
+    statement.push(" ON CONFLICT (id) DO NOTHING RETURNING id)");
+    statement.push(" SELECT c.id, c.actor_id FROM chosen c JOIN done d ON d.id = c.id ORDER BY c.id");
+    statement
+}
+
+/// Always in the order of ids: or two such statements might wait for each other.
+fn invalidation(which: &Which, at: u64, reason: &str) -> Statement {
+    let mut statement = sql::valid(Dialect::Postgres, which);
+    statement.text = format!("WITH chosen AS ({}), done AS (", statement.text);
+    statement.push("INSERT INTO invalid_tokens (id, invalid_at, reason) SELECT id, ");
+    statement.bind(Parameter::Integer(to_column(at))).push(", ").bind(Parameter::Text(reason.to_owned()));
+    statement.push(" FROM chosen");
+    statement
 }
 
 /// Changes what is to change of a token that is locked.
