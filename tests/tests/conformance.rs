@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use token_host_tests::{JWT_SECRET, Plugin, SECRET, Scratch};
+use token_host_tests::{JWT_SECRET, Place, Plugin, SECRET, Scratch};
 
 fn failed(report: &Value) -> Vec<(String, String)> {
     let checks = report["checks"].as_array().unwrap().iter();
@@ -39,6 +39,20 @@ fn the_jwt_plugin_conforms_and_only_claims_nothing() {
     let others = report["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] != json!("passed"));
     let others: Vec<&Value> = others.map(|check| &check["name"]).collect();
     assert_eq!(others, ["claims"], "it is asked about every token: {report}");
+}
+
+#[test]
+fn the_database_plugin_conforms_and_generators_that_want_to_know_more_are_left_out() {
+    let place = Place::sqlite();
+    let library = place.library();
+    let run = place.scratch.run(["conformance", library.to_str().unwrap(), "--json"]);
+    assert_eq!(run.code(), 0, "{run}");
+    let report = run.json();
+    let others = report["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] != json!("passed"));
+    let others: Vec<&Value> = others.map(|check| &check["name"]).collect();
+    let of_generators = ["generators", "generator_checksums"];
+    let expected = [&["claims"][..], &of_generators, &of_generators].concat();
+    assert_eq!(others, expected, "it is asked about every token: {report}");
 }
 
 #[test]

@@ -93,6 +93,16 @@ impl Forms {
         is_alone.then(|| self.ours.prefix().to_owned())
     }
 
+    /// This plugin's generator with this id. Another entry of the plugin may have one with the same id, and another prefix.
+    pub(crate) fn generator(&self, id: &str) -> Option<&dyn TokenGenerator> {
+        match id {
+            TokenHost::ID => Some(&self.ours),
+            VendorChecksum::ID => Some(&VendorChecksum),
+            LegacySha1::ID => Some(&LegacySha1),
+            _ => None,
+        }
+    }
+
     /// What a token looks like.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use token_plugin_api::{
     ActorPage, Actors, AsyncTokenHandler, Call, Claims, CreateToken, CreatedToken, DeleteTokens, DeletedTokens, Hooks,
     HostHandle, ImportTokens, ImportedTokens, InactiveActor, InvalidateTokens, InvalidatedTokens, ListActors, Migrate,
     Migrations, PluginError, PluginErrorKind, Policy, Reason, ReasonKind, Result, Secrets, SetActors, TokenFilter,
-    TokenGenerator, TokenPage, TokenRecord, TokenSelector, Trial, UpdateToken, Verdict,
+    TokenPage, TokenRecord, TokenSelector, Trial, UpdateToken, Verdict,
 };
 
 use crate::{
@@ -186,10 +186,17 @@ impl Database {
                 extra: Some(&details.extra).filter(|extra| !extra.is_empty()).map(bounds::json).transpose()?,
             },
         };
-        let generator = call.host().token_generator(generator_id).ok_or_else(|| {
-            tracing::error!(generator_id, "there is no such token generator");
-            generation("Could not find the token generator to generate the token.")
-        })?;
+        let others;
+        let generator = match self.forms.generator(generator_id) {
+            Some(ours) => ours,
+            None => {
+                others = call.host().token_generator(generator_id).ok_or_else(|| {
+                    tracing::error!(generator_id, "there is no such token generator");
+                    generation("Could not find the token generator to generate the token.")
+                })?;
+                &others
+            }
+        };
         let mut token_info = details.token_info.clone();
         for attempt in 0..details.max_attempts {
             if let Some(noted) = token_info.get_mut("attempt") {

@@ -21,7 +21,7 @@ impl Generator {
 
     fn act(&self) -> Result<()> {
         match self.settings.generate {
-            Generate::Ok => Ok(()),
+            Generate::Ok | Generate::Attempt => Ok(()),
             Generate::Fail => Err(PluginError::failed("it was told to fail to generate")),
             Generate::Panic => panic!("it was told to panic when generating"),
         }
@@ -41,7 +41,11 @@ impl TokenGenerator for Generator {
         self.act()?;
         let seed = token_info.get("seed").and_then(Value::as_str);
         let seed = seed.ok_or_else(|| PluginError::missing_token_info("seed"))?;
-        Ok(format!("{}_{seed}", self.settings.id))
+        let attempt = match self.settings.generate {
+            Generate::Attempt => token_info.get("attempt").map_or_else(String::new, Value::to_string),
+            _ => String::new(),
+        };
+        Ok(format!("{}_{seed}{attempt}", self.settings.id))
     }
 
     fn validate_token(&self, token: &str, _: &Map<String, Value>) -> Result<bool> {

@@ -270,6 +270,8 @@ pub(crate) enum Generate {
     /// `ID_` and the text at `seed` of the `token_info`, which must be there.
     #[default]
     Ok,
+    /// The same with the number at `attempt` behind it.
+    Attempt,
     Fail,
     Panic,
 }

@@ -68,8 +68,14 @@ impl Database {
             None if !self.settings.migrate => {
                 Err(self.wrong("there is no such file: `token-host migrate` creates it, as `migrate = false` wants"))
             }
+            // What is to be mounted there may have the tokens.
+            None if !self.has_folder() => Err(self.wrong("its folder does not exist")),
             None => Ok(None),
         }
+    }
+
+    fn has_folder(&self) -> bool {
+        self.path().parent().is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir())
     }
 
     /// Creates the file, if need be, and brings it to the form that is needed; with `asked`, also when that is not to be
@@ -79,7 +85,7 @@ impl Database {
         if !asked || seen.0 {
             self.look(&mut seen)?;
         }
-        if self.path().parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        if !self.has_folder() {
             return Err(self.wrong("its folder does not exist"));
         }
         let from = match FileId::of(self.path()).map_err(|error| self.wrong(error))? {
@@ -135,6 +141,7 @@ impl Database {
     /// The version that the file has; 0: there is none, or nothing in it.
     pub(super) fn version(&self) -> Result<u32> {
         match FileId::of(self.path()).map_err(|error| self.wrong(error))? {
+            None if !self.has_folder() => Err(self.wrong("its folder does not exist")),
             None => Ok(0),
             Some(_) => self.version_of(&self.open(OpenFlags::SQLITE_OPEN_READ_ONLY)?),
         }
