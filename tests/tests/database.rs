@@ -655,7 +655,8 @@ fn policies_decide_and_faulty_ones_are_refused(mut place: Place) {
     let host = place.host();
     assert_eq!(allowed(&host, &item, None), [false; 3]);
     assert_eq!(allowed(&host, &item, Some("42")), [false, true, false]);
-    assert_eq!(json!(actor(&host, &free[0].token))["policy_default"], "deny");
+    assert_eq!(json!(actor(&host, &item.token))["policy_default"], "deny");
+    assert_eq!(allowed(&host, &free[0], None), [true; 3], "a token without a policy is one with full access");
     let unknown = json!({ "resources": { "user": { "*": { "allow": ["GET"] } } } });
     let error = Made::of(&host, &with_policy(&unknown)).unwrap_err();
     assert!(error.to_string().contains(r#""user" is not a valid resource policy ID."#), "{error}");

@@ -371,7 +371,9 @@ fn what_is_none_of_ours_is_left_as_it_is() {
     }
     let place = Place::sqlite();
     fs::write(place.file().unwrap(), "").unwrap();
-    assert!(Made::by(&place.host(), "root").is_good(&place.host()), "an empty file has no owner");
+    assert!(made.fails(&place.host()), "it may have been cut off: none of ours is ever empty");
+    assert_eq!(place.scratch.run(["migrate"]).code(), 0);
+    assert!(Made::by(&place.host(), "root").is_good(&place.host()), "whoever says so gets a new one");
     let place = Place::sqlite();
     fs::create_dir(place.file().unwrap()).unwrap();
     assert!(made.fails(&place.host()), "a folder is no file");

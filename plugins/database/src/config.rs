@@ -40,7 +40,8 @@ pub struct Config {
     pub(crate) default_expires_seconds: Option<u64>,
     /// Seconds between two notes of when a token was last used; 0: it is not noted. Default 60.
     pub(crate) last_used_seconds: u64,
-    /// What a policy means for what none of its rules names. Default `allow`, as in Djblets.
+    /// What a policy means for what none of its rules names. Default `allow`, as in Djblets. A token that has no policy may
+    /// do all that its actor may, in either case.
     pub(crate) policy_default: PolicyDefault,
     /// The ids of the resources that policies may name. Default: any.
     pub(crate) policy_resources: Option<Vec<String>>,

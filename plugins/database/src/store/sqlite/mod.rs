@@ -369,7 +369,7 @@ impl Store for Sqlite {
     fn follow(&self, cutoffs: Arc<Cutoffs>) {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.cutoffs.set(Arc::clone(&cutoffs));
-        match news::Following::start(&self.database, cutoffs) {
+        match news::Following::start(&self.database, &self.readers, cutoffs) {
             Ok(following) => *news = Some(following),
             // Then nothing that is cached holds: slower, and right.
             Err(error) => tracing::warn!("changes by other processes are not followed: {error}"),

@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use rusqlite::Connection;
 use token_plugin_api::{PluginError, Result, files::FileId};
 
-use super::{file::Database, readers::LONGEST_UNNOTICED};
+use super::{file::Database, readers::Readers};
 use crate::cutoffs::{Cutoffs, Notice};
 
 /// How often the file is looked at. SQLite tells nobody of changes; what is asked each time is whether there was one.
@@ -25,16 +26,20 @@ pub(super) struct Following {
 }
 
 impl Following {
-    pub(super) fn start(database: &Arc<Database>, cutoffs: Arc<Cutoffs>) -> Result<Self> {
+    pub(super) fn start(
+        database: &Arc<Database>,
+        readers: &Arc<ArcSwapOption<Readers>>,
+        cutoffs: Arc<Cutoffs>,
+    ) -> Result<Self> {
         let (stop, stopped) = sync_channel::<()>(0);
-        let database = Arc::downgrade(database);
+        let (database, readers) = (Arc::downgrade(database), Arc::clone(readers));
         let follow = move || {
             let (mut reader, mut is_absent): (Option<Reader>, bool) = (None, false);
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
                 let Some(database) = Weak::upgrade(&database) else { break };
                 let looked = match reader.take() {
-                    Some(reader) => reader.look(&database, &cutoffs),
-                    None => Reader::open(&database, &cutoffs, is_absent),
+                    Some(reader) => reader.look(&database, &readers, &cutoffs),
+                    None => Reader::open(&database, &readers, &cutoffs, is_absent),
                 };
                 match looked {
                     Ok(looked) => {
@@ -79,28 +84,38 @@ struct Reader {
 
 impl Reader {
     /// None: there is no file yet, and nothing to be told. Of a file that was not there, all that is in it is news.
-    fn open(database: &Database, cutoffs: &Cutoffs, is_new: bool) -> Result<Option<Self>> {
+    fn open(
+        database: &Database,
+        readers: &ArcSwapOption<Readers>,
+        cutoffs: &Cutoffs,
+        is_new: bool,
+    ) -> Result<Option<Self>> {
         if database.present()?.is_none() {
             return Ok(None);
         }
         let (file, _) = database.establish(false)?;
         let connection = database.open_to_read()?;
         if is_new {
-            return Self { file, connection, data_version: None, seq: 0 }.look(database, cutoffs);
+            return Self { file, connection, data_version: None, seq: 0 }.look(database, readers, cutoffs);
         }
         let read = || Ok((Some(data_version(&connection)?), last(&connection)?));
         let (data_version, seq) = read().map_err(|error| database.failed(&error))?;
+        // They may not have seen yet that theirs is another file: what is read from now on holds.
+        readers.store(None);
         cutoffs.found();
         Ok(Some(Self { file, connection, data_version, seq }))
     }
 
     /// Tells what is new, in the file that is there now.
-    fn look(mut self, database: &Database, cutoffs: &Cutoffs) -> Result<Option<Self>> {
+    fn look(
+        mut self,
+        database: &Database,
+        readers: &ArcSwapOption<Readers>,
+        cutoffs: &Cutoffs,
+    ) -> Result<Option<Self>> {
         if database.present()? != Some(self.file) {
             cutoffs.lost();
-            // Until no reader has the old file any more: what it said must not be taken for what the new one says.
-            std::thread::sleep(2 * LONGEST_UNNOTICED);
-            return Self::open(database, cutoffs, false);
+            return Self::open(database, readers, cutoffs, false);
         }
         self.tell(cutoffs).map_err(|error| database.failed(&error))?;
         Ok(Some(self))

@@ -30,7 +30,7 @@ pub(super) struct Readers {
 }
 
 /// How long it takes at most to find out that the file was replaced.
-pub(super) const LONGEST_UNNOTICED: Duration = Duration::from_millis(100);
+const LONGEST_UNNOTICED: Duration = Duration::from_millis(100);
 
 impl Readers {
     /// The readers of the file that is there now; none: there is none yet.
