@@ -3,8 +3,9 @@
 use std::{
     env,
     ffi::OsString,
+    fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{self, Command, Stdio},
     sync::OnceLock,
 };
 
@@ -124,9 +125,25 @@ fn built() -> &'static Built {
         let is_program = |file: &Path| file.extension().unwrap_or_default() == env::consts::EXE_EXTENSION;
         Built {
             host: file("token-host", is_program),
-            libraries: Plugin::ALL.map(|plugin| (plugin, file(plugin.target(), is_library))),
+            libraries: Plugin::ALL.map(|plugin| {
+                let library = file(plugin.target(), is_library);
+                let is_large = matches!(plugin, Plugin::Database | Plugin::Jwt);
+                (plugin, if is_large { lean(&library).unwrap_or(library) } else { library })
+            }),
         }
     })
+}
+
+/// A copy without what is only for debuggers, which is most of it: libraries are never unloaded, and a test program has
+/// hundreds of copies in memory. None: there is nothing here that could make it.
+fn lean(library: &Path) -> Option<PathBuf> {
+    let folder = target_folder().join("tmp").join("libraries").join(profile());
+    fs::create_dir_all(&folder).ok()?;
+    // Other test programs may be making it, too: whoever has it ready puts it there whole.
+    let making = folder.join(format!("{}.{}", library.file_name()?.display(), process::id()));
+    let strip = Command::new("strip").arg("--strip-debug").arg("-o").arg(&making).arg(library).output().ok()?;
+    let copy = folder.join(library.file_name()?);
+    (strip.status.success() && fs::rename(&making, &copy).is_ok()).then_some(copy)
 }
 
 fn cargo() -> OsString {

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use token_plugin_api::files::create_private;
+
 /// What tells one file from another that took its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId {
@@ -231,38 +233,6 @@ fn is_locked_by_another(error: &io::Error) -> bool {
     /// `ERROR_SHARING_VIOLATION`
     const SHARING_VIOLATION: i32 = 32;
     cfg!(windows) && error.raw_os_error() == Some(SHARING_VIOLATION)
-}
-
-/// Creates a file that is its owner's alone, unless there is one.
-///
-/// What root creates belongs to the owner of the folder, whose host could not write to it otherwise.
-fn create_private(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(file) => {
-            #[cfg(unix)]
-            give_to_owner_of_folder(&file, path);
-            drop(file);
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Only root can do that. Where even root cannot, as in some containers, the service is most likely root, too.
-#[cfg(unix)]
-fn give_to_owner_of_folder(file: &File, path: &Path) {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    if let Some(Ok(folder)) = path.parent().map(fs::metadata) {
-        let _ = fchown(file, Some(folder.uid()), Some(folder.gid()));
-    }
 }
 
 /// Between two tries. The one who has it needs it for some microseconds, or for a rotation.
