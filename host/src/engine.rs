@@ -231,8 +231,7 @@ impl Engine {
         if !self.events.is_watched(&registry) {
             return Ok(());
         }
-        let events = events();
-        if events.is_empty() { Ok(()) } else { self.events.announce(&registry, &events).await }
+        self.events.announce(&registry, &events()).await
     }
 
     pub(crate) fn event(&self, kind: EventKind, context: Option<&RequestContext>) -> Event {

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use token_plugin_api::{
-    ActorPage, Cutoff, DeleteTokens, DeletedTokens, EventKind, ImportTokens, ImportedTokens, InactiveActor,
+    ActorPage, Cutoff, DeleteTokens, DeletedTokens, Event, EventKind, ImportTokens, ImportedTokens, InactiveActor,
     InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, PluginError, SetActors,
     TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken,
 };
@@ -196,7 +196,8 @@ impl Host {
             event.extra.extend(about.as_object().cloned().unwrap_or_default());
             event
         };
-        self.0.announce(|| deeds.into_iter().map(event).collect()).await
+        let events: Vec<Event> = deeds.into_iter().map(event).collect();
+        if events.is_empty() { Ok(()) } else { self.0.announce(|| events).await }
     }
 
     async fn manage<A: DeserializeOwned>(

@@ -190,12 +190,11 @@ fn a_flood_of_forgeries_switches_nothing_off() {
             runtime.spawn(async move { host.verify_token(&forged).await })
         })
         .collect();
-    let mut late = 0;
     for answer in flood {
         let error = runtime.block_on(answer).unwrap().unwrap_err();
-        late += usize::from(*error.kind() == ErrorKind::Plugin);
+        // Its key is known: it is judged where it is asked about, and waits behind no other.
+        assert!(matches!(error.kind(), ErrorKind::TokenInvalid(_)), "{error}");
     }
-    assert!(late > 10, "the test wants a flood that is too much: {late} were late");
     let accepted = (0..100).any(|_| matches!(host.verify_token_blocking(&good), Ok(Some(_))));
     assert!(accepted, "{:?}", host.verify_token_blocking(&good));
 }
