@@ -166,14 +166,17 @@ fn an_update_is_an_event() {
     }
 }
 
-/// The error tells that it was not recorded; what was done is not undone.
+/// The error tells that it was not recorded. A token that was made is made worthless again, and nobody got to see it;
+/// what else was done is not undone.
 #[test]
 fn a_sink_that_must_record_fails_updates_and_invalidations() {
     let sinks = "sinks = [{ name = 'audit', required = true, record = 'fail' }, { name = 'listens' }]";
     let (host, scratch) = keeping("blocking", sinks);
     assert!(host.create_token_blocking(&CreateToken::new("ann")).is_err());
+    let made = wait(host.get_token(None, &id("kept-1"))).unwrap().unwrap();
+    assert_eq!((made.valid, made.invalid_reason.as_deref()), (false, Some("its creation could not be recorded")));
     let mut update = UpdateToken::new(id("kept-1"));
-    update.note = Some("seen".to_owned());
+    (update.note, update.valid) = (Some("seen".to_owned()), Some(true));
     let invalidate = InvalidateTokens::new(all_of(&["ann"]), "");
     for error in [
         wait(host.update_token(None, &update)).unwrap_err(),
