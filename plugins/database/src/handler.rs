@@ -19,11 +19,12 @@ use crate::{
     config::Config,
     cutoffs::Cutoffs,
     digest::{Digest, Digester},
+    elsewhere::elsewhere,
     forms::{Forms, Look},
     generators::{self, Prefix},
     import,
     judge::{Judge, policy_text},
-    store::{self, Change, Conditions, Details, Inserted, Known, NewToken, One, Page, Store, Which, sqlite::elsewhere},
+    store::{self, Change, Conditions, Details, Inserted, Known, NewToken, One, Page, Store, Which},
     uses::Uses,
 };
 

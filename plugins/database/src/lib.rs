@@ -25,6 +25,7 @@ mod cache;
 mod config;
 mod cutoffs;
 mod digest;
+mod elsewhere;
 mod forms;
 mod generators;
 mod handler;

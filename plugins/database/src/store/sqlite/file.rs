@@ -15,7 +15,7 @@ use token_plugin_api::{
 };
 
 use super::Settings;
-use crate::migrations::{STEPS, VERSION};
+use crate::migrations::{VERSION, missing};
 
 /// How long whoever may wait does so for other processes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -164,7 +164,7 @@ impl Database {
         let transaction = transaction.map_err(|error| self.failed(&error))?;
         // Another process may have been faster.
         let from = self.version_of(&transaction)?;
-        for step in STEPS.iter().filter(|step| step.version > from) {
+        for step in missing(from).map_err(|what| self.wrong(what))? {
             let version = step.version;
             let statements =
                 format!("{}; PRAGMA user_version = {version}; PRAGMA application_id = {APPLICATION_ID}", step.sqlite);
@@ -181,10 +181,7 @@ impl Database {
         let (version, application, tables): (u32, i32, i64) = state.map_err(|error| self.failed(&error))?;
         match (version, application) {
             (0, 0) if tables == 0 => Ok(0),
-            (version, APPLICATION_ID) if version > VERSION => Err(self.wrong(format!(
-                "it has the schema version {version}, expected at most {VERSION}: a newer version of this program wrote it"
-            ))),
-            (version, APPLICATION_ID) => Ok(version),
+            (version, APPLICATION_ID) => missing(version).map(|_| version).map_err(|what| self.wrong(what)),
             _ => Err(self.wrong("it is another program's file, expected one of tokens")),
         }
     }

@@ -18,20 +18,13 @@ mod writer;
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
-    sync::{
-        Arc, LazyLock, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, mpsc},
     thread::JoinHandle,
 };
 
 use arc_swap::ArcSwapOption;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use token_plugin_api::{
-    ActorPage, InactiveActor, Migration, Migrations, PluginError, PluginErrorKind, Result, TokenRecord,
-};
-use tokio::sync::oneshot;
+use token_plugin_api::{ActorPage, InactiveActor, Migrations, PluginError, Result, TokenRecord};
 
 use self::{
     file::Database,
@@ -46,6 +39,7 @@ use super::{
 use crate::{
     cutoffs::{Cutoffs, Notice},
     digest::Digest,
+    elsewhere::elsewhere,
     migrations,
 };
 
@@ -149,37 +143,6 @@ impl Running {
         let thread = std::thread::Builder::new().name("token-database-writer".to_owned()).spawn(|| writer.run());
         Ok(Self { jobs, thread: thread.map_err(PluginError::failed)? })
     }
-}
-
-/// Does what may wait for the disk on a thread of its own: the host's, which is asking, must not wait.
-pub(crate) fn elsewhere<'a, T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Answer<'a, T> {
-    static RUNNING: AtomicUsize = AtomicUsize::new(0);
-    /// More that wait for a disk, or a lock, are no use to anybody.
-    const MOST: usize = 128;
-    struct Ended;
-    impl Drop for Ended {
-        fn drop(&mut self) {
-            RUNNING.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-    let (ended, is_crowded) = (Ended, RUNNING.fetch_add(1, Ordering::Relaxed) >= MOST);
-    if is_crowded {
-        let crowded = PluginError::new(PluginErrorKind::Overloaded, "too many calls wait for the database");
-        return Box::pin(async { Err(crowded) });
-    }
-    let (done, answer) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("token-database-reader".to_owned());
-    let started = thread.spawn(move || {
-        let _ended = ended;
-        // Who asked may have gone away in the meantime; then nobody wants the answer.
-        if !done.is_closed() {
-            let _ = done.send(work());
-        }
-    });
-    Box::pin(async move {
-        started.map_err(PluginError::failed)?;
-        answer.await.unwrap_or_else(|_| Err(PluginError::failed("a thread that read the database went away")))
-    })
 }
 
 impl Drop for Sqlite {
@@ -360,9 +323,8 @@ impl Store for Sqlite {
         let database = Arc::clone(&self.database);
         elsewhere(move || {
             let from = if check { database.version()? } else { database.establish(true)?.1 };
-            let steps = migrations::STEPS.iter().filter(|step| step.version > from);
-            let steps = steps.map(|step| Migration::new(step.version, step.title)).collect();
-            Ok(Migrations::new(database.name(), from, migrations::VERSION, steps))
+            let missing = migrations::missing(from).map_err(|what| database.wrong(what))?;
+            Ok(migrations::report(database.name(), from, missing))
         })
     }
 
