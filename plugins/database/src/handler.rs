@@ -170,21 +170,25 @@ impl Database {
         let now = call.now();
         let life = request.expires_after.or(self.default_life);
         let expires_at = life.map(|seconds| bounds::time_after(now, seconds)).transpose()?;
-        let policy = details.policy.as_ref().map(|policy| self.policy(policy)).transpose()?;
+        let policy = details.policy.as_ref().map(|policy| self.policy(policy)).transpose()?.flatten();
         let generator_id = details.token_generator_id.as_deref().unwrap_or(&self.default_generator);
-        let mut token = NewToken {
-            digest: Digest::sha512(""),
-            actor_id: bounds::actor_id(&request.actor_id)?.to_owned(),
+        let actor_id = bounds::actor_id(&request.actor_id)?;
+        let restrictions = request.restrictions.as_ref().map(bounds::json).transpose()?;
+        let note = bounds::note(details.note.as_deref().unwrap_or_default())?;
+        let extra = Some(&details.extra).filter(|extra| !extra.is_empty()).map(bounds::json).transpose()?;
+        let kept = |value: &str| NewToken {
+            digest: self.digester.digest(value),
+            actor_id: actor_id.to_owned(),
             generator_id: generator_id.to_owned(),
             created_at: now,
             expires_at,
-            restrictions: request.restrictions.as_ref().map(bounds::json).transpose()?,
-            policy: policy.flatten(),
+            restrictions: restrictions.clone(),
+            policy: policy.clone(),
             details: Details {
-                hint: String::new(),
-                note: bounds::note(details.note.as_deref().unwrap_or_default())?.to_owned(),
+                hint: generators::hint(value),
+                note: note.to_owned(),
                 auto_generated: details.auto_generated,
-                extra: Some(&details.extra).filter(|extra| !extra.is_empty()).map(bounds::json).transpose()?,
+                extra: extra.clone(),
             },
         };
         let others;
@@ -211,9 +215,7 @@ impl Database {
                     return Err(generation("The token generator makes tokens that would not be accepted."));
                 }
             }
-            token.digest = self.digester.digest(&value);
-            token.details.hint = generators::hint(&value);
-            match self.store.insert(token.clone()).await? {
+            match self.store.insert(kept(&value)).await? {
                 Inserted::As(id) => return Ok(CreatedToken::new(value).with_id(id.to_string()).expires_at(expires_at)),
                 Inserted::DigestTaken => {}
             }
