@@ -7,6 +7,7 @@
 mod file;
 #[cfg(target_os = "linux")]
 mod locks;
+mod log_index;
 mod news;
 mod prepared;
 mod readers;
@@ -130,7 +131,7 @@ impl Sqlite {
     ) -> Answer<'_, T> {
         let (database, readers) = (Arc::clone(&self.database), Arc::clone(&self.readers));
         elsewhere(move || match Readers::of(&readers, &database)? {
-            Some(readers) => readers.ask_patiently(&database, |prepared| question(prepared.connection())),
+            Some(readers) => readers.ask_patiently(&database, |prepared| question(prepared.connection()?)),
             None => Ok(absent),
         })
     }

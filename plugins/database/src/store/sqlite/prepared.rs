@@ -1,18 +1,39 @@
-//! [`Prepared`]: a connection with the lookup on it, parsed once: to find a statement in a cache takes a good part of what
-//! it takes to run it.
+//! [`Prepared`]: a connection with the lookup on it, parsed once, and its read transaction kept while nothing is written.
+//!
+//! To find a statement in a cache takes a good part of what it takes to run it; to begin and end a transaction takes more
+//! than that: two locks that all readers share, and that the system has to be asked for. So a transaction stays open from
+//! one lookup to the next, as long as the index of the log says that it sees what a new one would see. A lookup so never
+//! answers from before a commit that was over when it began.
 
 #![allow(unsafe_code)]
 
 use rusqlite::{Connection, OptionalExtension, Statement};
 
-use super::{LOOK_UP, rows::known};
+use super::{
+    LOOK_UP,
+    log_index::{LogIndex, State},
+    rows::known,
+};
 use crate::{digest::Digest, store::Known};
 
 /// A connection, and the lookup on it.
 pub(super) struct Prepared {
     // First, since it has to be dropped before the connection.
     look_up: Statement<'static>,
+    kept: Kept,
     connection: Box<Connection>,
+}
+
+/// A read transaction that is kept, or what is to be known for one.
+#[derive(Default)]
+struct Kept {
+    /// None: the connection has read nothing yet, or has no log.
+    index: Option<LogIndex>,
+    /// What the index said at the last lookup: where much is written, a transaction is not worth keeping.
+    seen: Option<State>,
+    /// What the transaction that is open sees.
+    open: Option<State>,
+    is_used: bool,
 }
 
 // SAFETY: a statement is not `Send` since it borrows a connection, which two threads must not use at once. Here it has its
@@ -26,14 +47,79 @@ impl Prepared {
         // SAFETY: the connection lies in a box that is not moved out of, and is dropped after the statement: it lives as
         // long as the statement does. As `'static` the statement is seen in this module only.
         let look_up = unsafe { std::mem::transmute::<Statement<'_>, Statement<'static>>(look_up) };
-        Ok(Self { look_up, connection })
+        Ok(Self { look_up, kept: Kept::default(), connection })
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
+    /// The connection, for other questions: it sees what the file is now.
+    pub(super) fn connection(&mut self) -> rusqlite::Result<&Connection> {
+        self.let_go()?;
+        Ok(&self.connection)
     }
 
     pub(super) fn look_up(&mut self, digest: &Digest) -> rusqlite::Result<Option<Known>> {
-        self.look_up.query_row([digest.as_bytes()], known).optional()
+        if !self.kept.is_current() {
+            self.let_go()?;
+            self.begin()?;
+        }
+        let found = self.look_up.query_row([digest.as_bytes()], known).optional();
+        match found {
+            Ok(_) => self.keep()?,
+            // What failed is what is told; the next lookup tries to end it again.
+            Err(_) => _ = self.let_go(),
+        }
+        found
+    }
+
+    /// Whether a transaction is kept that may be in the way of others.
+    pub(super) fn keeps_a_transaction(&self) -> bool {
+        self.kept.open.is_some()
+    }
+
+    /// Ends the transaction that is kept, unless it was used since the last time this was called.
+    pub(super) fn let_go_if_unused(&mut self) -> rusqlite::Result<()> {
+        if std::mem::take(&mut self.kept.is_used) { Ok(()) } else { self.let_go() }
+    }
+
+    fn let_go(&mut self) -> rusqlite::Result<()> {
+        self.kept.open = None;
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.connection.prepare_cached("ROLLBACK")?.execute([]).map(drop)
+    }
+
+    /// Begins a transaction, if it is one that might be kept: what it sees is decided by the next lookup.
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        let state = self.kept.index.as_ref().and_then(LogIndex::state);
+        if state.is_some_and(|state| state.may_be_held()) && state == self.kept.seen {
+            self.connection.prepare_cached("BEGIN")?.execute([])?;
+        }
+        self.kept.seen = state;
+        Ok(())
+    }
+
+    /// Keeps the transaction, if there is one and it is known what it sees: what the index said before its first lookup, if
+    /// it says so still after it.
+    fn keep(&mut self) -> rusqlite::Result<()> {
+        let Kept { index, seen, open, is_used } = &mut self.kept;
+        *is_used = true;
+        if open.is_some() {
+            return Ok(());
+        }
+        if self.connection.is_autocommit() {
+            if index.is_none() {
+                *index = LogIndex::of(&self.connection);
+            }
+            return Ok(());
+        }
+        *open = seen.filter(|seen| index.as_ref().is_some_and(|index| index.is(seen)));
+        if open.is_none() { self.let_go() } else { Ok(()) }
+    }
+}
+
+impl Kept {
+    /// Whether the transaction that is open sees what a new one would.
+    fn is_current(&self) -> bool {
+        matches!((&self.open, &self.index), (Some(open), Some(index)) if index.is(open))
     }
 }

@@ -3,8 +3,9 @@
 use std::{
     cell::Cell,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, available_parallelism},
     time::{Duration, Instant},
@@ -27,7 +28,14 @@ pub(super) struct Readers {
     /// When it was last seen that the file is still this one, in milliseconds after `opened`.
     seen: AtomicU64,
     slots: Box<[Mutex<Option<Prepared>>]>,
+    /// Whether the thread runs that ends transactions which nobody uses; it stops when this is dropped.
+    is_tidied: AtomicBool,
+    tidying: Mutex<Option<SyncSender<()>>>,
 }
+
+/// A transaction that is kept is ended when it was not used for as long as this, up to twice: until then what was written
+/// since it began cannot be brought from the log to the database.
+const LONGEST_UNUSED: Duration = Duration::from_millis(100);
 
 /// How long it takes at most to find out that the file was replaced.
 const LONGEST_UNNOTICED: Duration = Duration::from_millis(100);
@@ -42,7 +50,14 @@ impl Readers {
         }
         let (file, _) = database.establish(false)?;
         let slots = (0..available_parallelism().map_or(4, |cores| cores.get() * 2)).map(|_| Mutex::default()).collect();
-        let readers = Arc::new(Self { file, opened: Instant::now(), seen: AtomicU64::new(0), slots });
+        let readers = Arc::new(Self {
+            file,
+            opened: Instant::now(),
+            seen: AtomicU64::new(0),
+            slots,
+            is_tidied: AtomicBool::new(false),
+            tidying: Mutex::default(),
+        });
         current.store(Some(Arc::clone(&readers)));
         Ok(Some(readers))
     }
@@ -65,8 +80,14 @@ impl Readers {
     }
 
     /// Asks without waiting; none: a connection has to be opened first, or the file is locked.
-    pub(super) fn look_up_at_once(&self, digest: &Digest) -> Option<rusqlite::Result<Option<Known>>> {
-        match self.free_slot()?.as_mut()?.look_up(digest) {
+    pub(super) fn look_up_at_once(self: &Arc<Self>, digest: &Digest) -> Option<rusqlite::Result<Option<Known>>> {
+        let mut slot = self.free_slot()?;
+        let prepared = slot.as_mut()?;
+        let answer = prepared.look_up(digest);
+        if prepared.keeps_a_transaction() && !self.is_tidied.load(Ordering::Relaxed) {
+            self.start_tidying();
+        }
+        match answer {
             Err(error) if is_busy(&error) => None,
             answer => Some(answer),
         }
@@ -94,6 +115,42 @@ impl Readers {
                 asked => return asked.map_err(|error| database.failed(&error)),
             }
         }
+    }
+
+    /// Starts the thread that ends transactions which nobody uses, unless it runs. It ends when there are none left.
+    #[cold]
+    fn start_tidying(self: &Arc<Self>) {
+        let mut tidying = self.tidying.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_tidied.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (stop, stopped) = sync_channel(0);
+        let readers = Arc::downgrade(self);
+        let thread = thread::Builder::new().name("token-database-tidier".to_owned());
+        match thread.spawn(move || tidy(&readers, &stopped)) {
+            Ok(_) => *tidying = Some(stop),
+            // The next lookup tries again.
+            Err(_) => self.is_tidied.store(false, Ordering::SeqCst),
+        }
+    }
+
+    /// Ends the transactions that were not used since this was done last; whether there are any left.
+    fn end_unused(&self) -> bool {
+        let mut are_left = false;
+        for slot in &self.slots {
+            // Whoever has it uses it.
+            let Ok(mut slot) = slot.try_lock() else {
+                are_left = true;
+                continue;
+            };
+            let Some(prepared) = slot.as_mut() else { continue };
+            if prepared.let_go_if_unused().is_err() {
+                *slot = None;
+                continue;
+            }
+            are_left |= prepared.keeps_a_transaction();
+        }
+        are_left
     }
 
     /// A slot that nobody uses; else this thread's own, when it is free.
@@ -135,6 +192,22 @@ impl Readers {
             }
         }
         None
+    }
+}
+
+/// Ends transactions that nobody uses, until there are none, or no readers.
+fn tidy(readers: &Weak<Readers>, stopped: &Receiver<()>) {
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LONGEST_UNUSED) {
+        let Some(readers) = readers.upgrade() else { return };
+        if readers.end_unused() {
+            continue;
+        }
+        readers.is_tidied.store(false, Ordering::SeqCst);
+        // A lookup that began one in the meantime has seen this thread still running.
+        let is_needed = readers.end_unused() && !readers.is_tidied.swap(true, Ordering::SeqCst);
+        if !is_needed {
+            return;
+        }
     }
 }
 
