@@ -103,7 +103,13 @@ impl Cutoffs {
 
     /// Whether what was read at this place still holds for a token of this actor and generator.
     pub(crate) fn hold(&self, read: Place, actor_id: &str, generator_id: &str) -> bool {
-        if !self.hears.load(Ordering::SeqCst) || read.0 < self.everyone.load(Ordering::SeqCst) {
+        if !self.hears.load(Ordering::SeqCst) {
+            return false;
+        }
+        if read.0 >= self.latest.load(Ordering::SeqCst) {
+            return true;
+        }
+        if read.0 < self.everyone.load(Ordering::SeqCst) {
             return false;
         }
         let is_later = |named: &ArcSwap<HashMap<String, u64>>, name: &str| {

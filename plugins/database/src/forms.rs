@@ -68,14 +68,15 @@ pub(crate) struct Forms {
     generators: Vec<String>,
 }
 
-/// No token of any form is longer; Djblets' have 255 characters.
-const MAX_TOKEN_BYTES: usize = 512;
 /// Hexadecimal digits of django-rest-knox' tokens, behind a prefix of the operator's choice.
 const KNOX_DIGITS: usize = 64;
 /// The longest of such prefixes.
 const KNOX_PREFIX_BYTES: usize = 10;
 
 impl Forms {
+    /// No token of any form is longer; Djblets' have 255 characters.
+    pub(crate) const MAX_TOKEN_BYTES: usize = 512;
+
     pub(crate) fn new(prefix: Prefix, accepted: Vec<Form>) -> Self {
         let (mut known, mut generators) = (Vec::new(), Vec::new());
         for form in accepted {
@@ -109,7 +110,7 @@ impl Forms {
     ///
     /// When a generator of another plugin cannot tell.
     pub(crate) fn look(&self, host: &HostHandle, token: &str) -> Result<Look> {
-        if token.len() > MAX_TOKEN_BYTES {
+        if token.len() > Self::MAX_TOKEN_BYTES {
             return Ok(Look::Foreign);
         }
         let mut look = Look::Foreign;

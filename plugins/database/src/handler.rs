@@ -15,9 +15,9 @@ use token_plugin_api::{
 
 use crate::{
     bounds,
-    cache::Cache,
+    cache::{Cache, Found},
     config::Config,
-    cutoffs::Cutoffs,
+    cutoffs::{Cutoffs, Place},
     digest::{Digest, Digester},
     elsewhere::elsewhere,
     forms::{Forms, Look},
@@ -93,8 +93,9 @@ impl Database {
         })
     }
 
-    /// What has to be looked up to judge a token; or the verdict, when that is nothing.
-    fn digests(&self, host: &HostHandle, token: &str) -> Result<Result<Digests<'_>, Verdict>> {
+    /// What has to be looked up to judge a token, with its digest where that is known already; or the verdict, when that
+    /// is nothing.
+    fn digests(&self, host: &HostHandle, token: &str, first: Option<Digest>) -> Result<Result<Digests<'_>, Verdict>> {
         let is_knox = match self.forms.look(host, token)? {
             Look::Foreign => return Ok(Err(Verdict::NotRecognized)),
             Look::BadChecksum => {
@@ -104,7 +105,8 @@ impl Database {
             Look::Ours => false,
             Look::OursOrKnox => true,
         };
-        Ok(Ok(Digests { digester: &self.digester, first: self.digester.digest(token), is_knox }))
+        let first = first.unwrap_or_else(|| self.digester.digest(token));
+        Ok(Ok(Digests { digester: &self.digester, first, is_knox }))
     }
 
     fn judged(&self, now: u64, known: Option<&Known>) -> Result<Verdict> {
@@ -112,6 +114,32 @@ impl Database {
         let verdict = self.judge.judge(known, now);
         if let Ok(Verdict::Accepted(_)) = verdict {
             self.uses.note(known.id, now);
+        }
+        verdict
+    }
+
+    /// The same, for the next time as well.
+    fn judged_and_cached(
+        &self,
+        cache: &Cache,
+        digest: Digest,
+        read: Place,
+        known: Option<Known>,
+        now: u64,
+    ) -> Result<Verdict> {
+        let found = known.map(|known| Arc::new(Found::new(known, &self.judge)));
+        cache.put(digest, read, found.clone(), now);
+        self.judged_from_cache(now, found.as_deref())
+    }
+
+    /// The same, of what the cache has.
+    fn judged_from_cache(&self, now: u64, found: Option<&Found>) -> Result<Verdict> {
+        let Some(found) = found else { return Ok(Verdict::NotRecognized) };
+        let verdict = self.judge.judge_with(&found.known, now, || found.claims.clone());
+        if let Ok(Verdict::Accepted(_)) = verdict
+            && found.is_first_use_at(now)
+        {
+            self.uses.note(found.known.id, now);
         }
         verdict
     }
@@ -391,40 +419,42 @@ impl AsyncTokenHandler for Database {
     }
 
     fn verify_at_once(&self, call: &Call<'_>, token: &str) -> Option<Result<Verdict>> {
-        let digests = match self.digests(call.host(), token) {
+        let now = call.now();
+        let mut first = None;
+        // Before anything else is looked at: what is in the cache had the look of a token when it came there.
+        if let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= Forms::MAX_TOKEN_BYTES) {
+            self.following.call_once(|| self.store.follow(Arc::clone(&self.cutoffs)));
+            let digest = *first.insert(self.digester.digest(token));
+            if let Some(found) = cache.get(&digest, now) {
+                return Some(self.judged_from_cache(now, found.as_deref()));
+            }
+        }
+        let digests = match self.digests(call.host(), token, first) {
             Ok(Ok(digests)) => digests,
             Ok(Err(verdict)) => return Some(Ok(verdict)),
             Err(error) => return Some(Err(error)),
         };
-        let now = call.now();
         let Some(cache) = &self.cache else {
             let found = self.look_up_at_once(token, &digests)?;
             return Some(found.and_then(|known| self.judged(now, known.as_ref())));
         };
-        self.following.call_once(|| self.store.follow(Arc::clone(&self.cutoffs)));
-        if let Some(found) = cache.get(&digests.first, now) {
-            return Some(self.judged(now, found.as_deref()));
-        }
         let read = cache.begin();
-        Some(self.look_up_at_once(token, &digests)?.and_then(|known| {
-            let known = known.map(Arc::new);
-            cache.put(digests.first, read, known.clone(), now);
-            self.judged(now, known.as_deref())
-        }))
+        let found = self.look_up_at_once(token, &digests)?;
+        Some(found.and_then(|known| self.judged_and_cached(cache, digests.first, read, known, now)))
     }
 
     async fn verify_token(&self, call: &Call<'_>, token: &str) -> Result<Verdict> {
-        let digests = match self.digests(call.host(), token)? {
+        let digests = match self.digests(call.host(), token, None)? {
             Ok(digests) => digests,
             Err(verdict) => return Ok(verdict),
         };
         let read = self.cache.as_ref().map(Cache::begin);
-        let known = self.look_up(token, &digests).await?.map(Arc::new);
+        let known = self.look_up(token, &digests).await?;
         let now = call.now();
-        if let Some((cache, read)) = self.cache.as_ref().zip(read) {
-            cache.put(digests.first, read, known.clone(), now);
+        match self.cache.as_ref().zip(read) {
+            Some((cache, read)) => self.judged_and_cached(cache, digests.first, read, known, now),
+            None => self.judged(now, known.as_ref()),
         }
-        self.judged(now, known.as_deref())
     }
 
     async fn create_token(&self, call: &Call<'_>, request: &CreateToken) -> Result<CreatedToken> {

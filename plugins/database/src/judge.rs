@@ -1,6 +1,6 @@
 //! From what the store knows of a token to a verdict.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 use serde_json::Value;
 use token_plugin_api::{Actor, PluginError, Reason, ReasonKind, Result, Verdict, utc_text};
@@ -26,6 +26,11 @@ impl Judge {
     ///
     /// When what the store knows cannot be read.
     pub(crate) fn judge(&self, known: &Known, now: u64) -> Result<Verdict> {
+        self.judge_with(known, now, || self.claims(known))
+    }
+
+    /// [`Judge::judge`], with claims that were written before.
+    pub(crate) fn judge_with(&self, known: &Known, now: u64, claims: impl FnOnce() -> String) -> Result<Verdict> {
         let rejected = |kind, message: String| Ok(Verdict::Rejected(Reason::new(kind, message)));
         if let Some(Invalidated { at, reason }) = &known.invalidated {
             let date = utc_text(*at);
@@ -44,14 +49,14 @@ impl Judge {
             let date = utc_text(since);
             return rejected(ReasonKind::Disabled, format!("The owner of this API token was deactivated on {date}."));
         }
-        self.actor(known).map(Verdict::Accepted)
+        self.actor(known, claims()).map(Verdict::Accepted)
     }
 
     pub(crate) fn is_deprecated(&self, generator_id: &str) -> bool {
         self.deprecated.iter().any(|deprecated| deprecated == generator_id)
     }
 
-    fn actor(&self, known: &Known) -> Result<Actor> {
+    fn actor(&self, known: &Known, claims: String) -> Result<Actor> {
         let mut actor = Actor::new(known.actor_id.as_str(), self.kind.clone());
         if let Some(expires_at) = known.expires_at {
             actor = actor.expires_at(expires_at);
@@ -61,12 +66,19 @@ impl Judge {
             let unreadable = |_| PluginError::failed("the restrictions of a token cannot be read");
             actor = actor.restricted_to(serde_json::from_str(restrictions).map_err(unreadable)?);
         }
-        Ok(actor.with_claims_text(self.claims(known)))
+        Ok(actor.with_claims_text(claims))
     }
 
+    /// What is said of a token's actor beside its id, as JSON.
+    ///
     /// Written by hand: it is done for each verification, and most have only an id in it. The policy is JSON already.
-    fn claims(&self, known: &Known) -> String {
-        let mut claims = format!(r#"{{"token_id":"{}""#, known.id);
+    pub(crate) fn claims(&self, known: &Known) -> String {
+        const ID_BYTES: usize = 36;
+        let policy_bytes = known.policy.as_ref().map_or(0, String::len);
+        // Room for all that may be in it: growing would copy it.
+        let mut claims = String::with_capacity(ID_BYTES + policy_bytes + 64);
+        // A string takes all that is written to it.
+        let _ = write!(claims, r#"{{"token_id":"{}""#, known.id);
         if let Some(policy) = &known.policy {
             claims.push_str(r#","policy":"#);
             claims.push_str(policy);

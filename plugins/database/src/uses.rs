@@ -79,7 +79,8 @@ impl Uses {
     }
 
     fn start(&self) {
-        if self.is_running.swap(true, Ordering::Relaxed) {
+        // Read first: all threads write to one place otherwise, with each verification.
+        if self.is_running.load(Ordering::Relaxed) || self.is_running.swap(true, Ordering::Relaxed) {
             return;
         }
         let (stop, stopped) = sync_channel(0);
