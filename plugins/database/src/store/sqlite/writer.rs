@@ -131,18 +131,20 @@ fn connection<'o>(open: &'o mut Option<(FileId, Connection)>, database: &Databas
 /// When that cannot be done, or the whole transaction is gone, as it is when SQLite has no space or memory left: then
 /// nothing of what the jobs before it did is kept either.
 fn one(transaction: &Transaction<'_>, job: &mut dyn Job, database: &Database) -> Result<Option<PluginError>> {
+    // Parsed once, as they are needed for each job.
+    let execute = |text: &str| transaction.prepare_cached(text)?.execute([]).map(drop);
     let mut run = || {
-        transaction.execute_batch("SAVEPOINT job")?;
-        match catch_unwind(AssertUnwindSafe(|| job.run(transaction))) {
-            Ok(Ok(())) => transaction.execute_batch("RELEASE job").map(|()| None),
-            Ok(Err(error)) => {
-                transaction.execute_batch("ROLLBACK TO job; RELEASE job").map(|()| Some(database.failed(&error)))
-            }
-            Err(_) => {
-                let failed = PluginError::failed("what was to be written panicked");
-                transaction.execute_batch("ROLLBACK TO job; RELEASE job").map(|()| Some(failed))
-            }
+        execute("SAVEPOINT job")?;
+        let failed = match catch_unwind(AssertUnwindSafe(|| job.run(transaction))) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(database.failed(&error)),
+            Err(_) => Some(PluginError::failed("what was to be written panicked")),
+        };
+        if failed.is_some() {
+            execute("ROLLBACK TO job")?;
         }
+        execute("RELEASE job")?;
+        Ok(failed)
     };
     let failed = run().map_err(|error: rusqlite::Error| database.failed(&error))?;
     match transaction.is_autocommit() {
