@@ -233,6 +233,23 @@ impl Instance {
         }
     }
 
+    /// Asks one of its stores for an operation; request and answer are JSON.
+    pub(crate) fn ask_store<'a>(
+        &'a self,
+        store: usize,
+        deadline: Duration,
+        rules: &'a Rules,
+        operation: &'static str,
+        request: String,
+    ) -> Said<'a, String> {
+        let permit = match self.breaker.admit(rules) {
+            Ok(permit) => permit,
+            Err(refusal) => return Said::Now(Err(refusal)),
+        };
+        let answer = self.stores[store].object.call(operation.into(), request.as_str().into());
+        self.future(permit, deadline, answer, |answer| result_from_v1(answer).map(RString::into_string))
+    }
+
     fn blocking<'a, T: Send + 'static>(
         &'a self,
         permit: Permit<'a>,

@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 
 use token_plugin_api::{
     Result,
-    abi::{convert::result_from_v1, v1},
+    abi::{
+        convert::result_from_v1,
+        stores::{self, STORES, StoreKind},
+        v1,
+    },
 };
 
 use crate::{
@@ -41,10 +45,39 @@ pub(crate) struct Instance {
     pub(crate) generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
     pub(crate) warnings: Vec<String>,
     pub(crate) breaker: Breaker,
+    pub(crate) stores: Vec<InstanceStore>,
     extensions: Vec<v1::ExtensionEntryV1>,
     keeper: Option<v1::Keeper>,
     pub(crate) lane: Lane,
     stops: Arc<Stops>,
+}
+
+/// One of its stores.
+pub(crate) struct InstanceStore {
+    pub(crate) kind: StoreKind,
+    pub(crate) name: String,
+    pub(crate) object: stores::Store,
+}
+
+impl InstanceStore {
+    /// The store that an extension is; else what it was, which is nothing that this host knows.
+    fn of(entry: v1::ExtensionEntryV1) -> Result<Self, v1::ExtensionEntryV1> {
+        let v1::ExtensionEntryV1 { id, extension } = entry;
+        if id != STORES {
+            return Err(v1::ExtensionEntryV1 { id, extension });
+        }
+        let stores::StoreEntryV1 { kind, name, store } = match extension.downcast() {
+            Ok(entry) => entry,
+            Err(extension) => return Err(v1::ExtensionEntryV1 { id, extension }),
+        };
+        match StoreKind::from_number(kind) {
+            Some(kind) => Ok(Self { kind, name: name.into(), object: store }),
+            None => {
+                let extension = v1::ExtensionV1::new(stores::StoreEntryV1 { kind, name, store });
+                Err(v1::ExtensionEntryV1 { id, extension })
+            }
+        }
+    }
 }
 
 pub(crate) struct Wrapper {
@@ -67,6 +100,13 @@ impl Instance {
             let watched = Watched::new(&key.plugin, Part::Wrapper, &name);
             Wrapper { name, watched, object: entry.wrapper }
         };
+        let (mut stores, mut unknown) = (Vec::new(), Vec::new());
+        for entry in made.extensions {
+            match InstanceStore::of(entry) {
+                Ok(store) => stores.push(store),
+                Err(entry) => unknown.push(entry),
+            }
+        }
         Self {
             lane: Lane::new(key.max_blocking_calls, service),
             stops: Arc::clone(stops),
@@ -79,13 +119,14 @@ impl Instance {
                 .into_iter()
                 .map(String::from)
                 .chain(
-                    made.extensions.iter().map(|entry| {
+                    unknown.iter().map(|entry| {
                         format!("it offers \"{}\", which this host does not know and will not use", entry.id)
                     }),
                 )
                 .collect(),
             breaker: Breaker::new(&key.plugin),
-            extensions: made.extensions.into_iter().collect(),
+            stores,
+            extensions: unknown,
             keeper: Some(made.keeper),
             generation,
             key,
@@ -113,6 +154,7 @@ impl Drop for Instance {
             std::mem::take(&mut self.handlers),
             std::mem::take(&mut self.wrappers),
             std::mem::take(&mut self.generators),
+            std::mem::take(&mut self.stores),
             std::mem::take(&mut self.extensions),
         );
         let (sinks, keeper, plugin) = (std::mem::take(&mut self.sinks), self.keeper.take(), self.key.plugin.clone());

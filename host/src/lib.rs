@@ -59,6 +59,7 @@ mod registry;
 mod reload;
 mod services;
 mod status;
+mod stores;
 mod trial;
 mod watch;
 mod watchdog;
@@ -76,10 +77,12 @@ pub use outline::{Outline, OutlineRow, Plan};
 pub use registry::PluginRow;
 pub use reload::Reload;
 pub use status::{FailedReload, Libraries, Status};
+pub use stores::{AccessTokens, AuthCodes, Clients, Stores};
 pub use token_plugin_api::{
-    self, Actor, Actors, CreateToken, CreatedToken, Cutoff, DeleteTokens, Event, EventKind, Expires, ImportTokens,
-    ImportedTokens, InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, Policy,
-    PolicyDefault, PolicyError, Reason, ReasonKind, RequestContext, SetActors, TokenDetails, TokenFilter, TokenKind,
-    TokenPage, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken, Verdict,
+    self, AccessToken, Actor, Actors, AuthorizationCode, Client, ClientPage, ClientSecret, Consumption, CreateToken,
+    CreatedToken, Cutoff, DeleteTokens, Event, EventKind, Expires, ImportTokens, ImportedTokens, InvalidateTokens,
+    InvalidatedToken, InvalidatedTokens, ListActors, ListClients, Migrate, Migrations, Policy, PolicyDefault,
+    PolicyError, Reason, ReasonKind, RequestContext, RotateRefreshToken, Rotation, SetActors, TokenDetails,
+    TokenFilter, TokenKind, TokenPage, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken, Verdict,
 };
 pub use watch::Watch;

@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     handler::Said,
     instance::{Instance, Wrapper},
+    stores::StoreSlot,
     watchdog::Watched,
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Registry {
     /// In call order.
     pub(crate) sinks: Vec<Slot>,
     generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
+    /// In call order.
+    pub(crate) stores: Vec<Arc<StoreSlot>>,
     claims: ClaimIndex,
     inline: bool,
     pub(crate) rows: Vec<PluginRow>,
@@ -60,13 +63,14 @@ pub(crate) struct Parts {
     pub(crate) wrappers: Vec<Slot>,
     pub(crate) sinks: Vec<Slot>,
     pub(crate) generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
+    pub(crate) stores: Vec<Arc<StoreSlot>>,
     pub(crate) rows: Vec<PluginRow>,
     pub(crate) instances: Vec<Arc<Instance>>,
 }
 
 impl Registry {
     pub(crate) fn new(generation: u64, max_token_bytes: usize, parts: Parts) -> Self {
-        let Parts { handlers, wrappers, sinks, generators, rows, instances } = parts;
+        let Parts { handlers, wrappers, sinks, generators, stores, rows, instances } = parts;
         Self {
             claims: ClaimIndex::new(handlers.iter().map(HandlerSlot::claims)),
             inline: handlers.iter().all(HandlerSlot::is_inline),
@@ -76,6 +80,7 @@ impl Registry {
             wrappers,
             sinks,
             generators,
+            stores,
             rows,
             instances,
         }
@@ -194,11 +199,11 @@ impl HandlerSlot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PluginRow {
-    /// The name of the handler, wrapper or sink, or the generator's id.
+    /// The name of the handler, wrapper, sink or store, or the generator's id.
     pub name: String,
     /// The plugin's name, as configured.
     pub plugin: String,
-    /// `wrapper`, `handler`, `event_sink` or `token_generator`.
+    /// `wrapper`, `handler`, `event_sink`, `token_generator` or `store`.
     pub kind: &'static str,
     /// Whether it is called before others.
     pub tryfirst: bool,

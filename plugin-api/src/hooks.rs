@@ -9,8 +9,9 @@ use abi_stable::{
 use serde::Deserialize;
 
 use crate::{
-    AsyncTokenHandler, EventSink, HostHandle, PluginError, Result, TokenGenerator, TokenHandler, Wrapper,
-    abi::{manifest::Hook, v1},
+    AccessTokenStore, AsyncTokenHandler, AuthCodeStore, ClientStore, EventSink, HostHandle, PluginError, Result,
+    TokenGenerator, TokenHandler, Wrapper,
+    abi::{manifest::Hook, stores::STORES, v1},
 };
 
 /// Takes what a plugin registers: one or several of any hook, as Datasette's hook returns a
@@ -67,6 +68,24 @@ impl Hooks {
         self
     }
 
+    /// A place for access tokens.
+    pub fn access_token_store(&mut self, store: impl AccessTokenStore) -> &mut Self {
+        self.put_access_token_store(store);
+        self
+    }
+
+    /// A place for authorization codes.
+    pub fn auth_code_store(&mut self, store: impl AuthCodeStore) -> &mut Self {
+        self.put_auth_code_store(store);
+        self
+    }
+
+    /// A place for clients.
+    pub fn client_store(&mut self, store: impl ClientStore) -> &mut Self {
+        self.put_client_store(store);
+        self
+    }
+
     /// An object for a host that knows what `id` stands for: how hooks come in that level 1 of the ABI
     /// has no name for. The object's layout is checked before it is used; see [`abi`](crate::abi).
     pub fn extension<T: StableAbi + Send + Sync + 'static>(&mut self, id: &str, object: T) -> &mut Self {
@@ -110,6 +129,7 @@ impl Hooks {
             (Hook::Wrapper, !instance.wrappers.is_empty()),
             (Hook::EventSink, !instance.event_sinks.is_empty()),
             (Hook::TokenGenerator, !instance.token_generators.is_empty()),
+            (Hook::Store, instance.extensions.iter().any(|extension| extension.id == STORES)),
         ] {
             if registered && !declared.contains(&hook) {
                 return Err(PluginError::failed(format!(

@@ -84,9 +84,8 @@
 //!    the instance, or on the host's services, with a layout check of its own;
 //! 3. a module `abi::v2` beside `v1`, for which the host looks first.
 //!
-//! Stores (access tokens, authorization codes, clients) are to come as an extension, `stores/1`,
-//! and not in `v1`: their shape is not proven by any plugin yet, and what is frozen too early can
-//! only be worked around.
+//! Stores ([`AccessTokenStore`], [`AuthCodeStore`], [`ClientStore`]) are such an extension, `stores/1`: a host of before
+//! them loads a plugin that offers some, and says that it does not know what they are.
 //!
 //! The crate itself stays 1.x: `abi_stable` compares its version as Cargo would.
 
@@ -109,6 +108,7 @@ mod restrictions;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 mod secret;
+mod store;
 pub mod testing;
 mod time;
 mod upkeep;
@@ -129,6 +129,10 @@ pub use request::{
 };
 pub use restrictions::{TokenRestrictions, action_abbreviation, action_name};
 pub use secret::{Secret, Secrets};
+pub use store::{
+    ACCESS_TOKEN, AUTHORIZATION_CODE, AccessToken, AccessTokenStore, AuthCodeStore, AuthorizationCode, CLIENT, Client,
+    ClientPage, ClientSecret, ClientStore, Consumption, ListClients, RotateRefreshToken, Rotation,
+};
 pub use time::utc_text;
 pub use upkeep::{
     ActorPage, DeleteTokens, DeletedTokens, ImportTokens, ImportedTokens, InactiveActor, ListActors, Migrate,

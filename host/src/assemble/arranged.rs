@@ -6,9 +6,11 @@ use token_plugin_api::abi::{convert::GeneratorDetails, manifest::Hook};
 
 use crate::{
     admit,
+    breaker::Rules,
     config::{OnError, Severity},
     order::{Registration, call_order},
     registry::{HandlerSlot, Parts, PluginRow, Slot},
+    stores::StoreSlot,
 };
 
 use super::{Made, finding_list::FindingList, planned::Registered};
@@ -30,7 +32,7 @@ pub(crate) fn places<'r>(registered: impl Iterator<Item = &'r Registered>) -> Ve
 /// Puts everything into call order.
 pub(super) fn arrange(made: Vec<Made>) -> Parts {
     let mut parts = Parts::default();
-    let (mut sinks, mut generators) = (Vec::new(), Vec::new());
+    let (mut sinks, mut generators, mut stores) = (Vec::new(), Vec::new(), Vec::new());
     for (place, as_wrapper) in places(made.iter().map(|made| &made.registered)) {
         let Made { instance, registered, .. } = &made[place];
         let (entry, (tryfirst, trylast)) = (&registered.entry, registered.flags());
@@ -87,8 +89,14 @@ pub(super) fn arrange(made: Vec<Made>) -> Parts {
             let GeneratorDetails { pattern, .. } = GeneratorDetails::from_v1(&generator.details);
             generators.push(PluginRow { pattern, ..row(&generator.id, Hook::TokenGenerator) });
         }
+        for (index, store) in instance.stores.iter().enumerate() {
+            let (slot, manage_deadline) = (slot(index), entry.manage_deadline);
+            parts.stores.push(Arc::new(StoreSlot { slot, manage_deadline, rules: Rules::of(entry) }));
+            let name = format!("{} ({})", store.name, store.kind.name());
+            stores.push(PluginRow { deadline_ms, ..row(&name, Hook::Store) });
+        }
     }
-    parts.rows.extend(sinks.into_iter().chain(generators));
+    parts.rows.extend(sinks.into_iter().chain(generators).chain(stores));
     parts.instances = made.into_iter().map(|made| made.instance).collect();
     parts
 }

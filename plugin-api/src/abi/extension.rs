@@ -39,6 +39,21 @@ impl ExtensionV1 {
         Self { layout: T::LAYOUT, object }
     }
 
+    /// The object itself, when it is a `T` in the layout that this side knows; else what it was.
+    ///
+    /// # Errors
+    ///
+    /// The object, unchanged, when it is none.
+    pub fn downcast<T: StableAbi + Send + Sync + 'static>(self) -> Result<T, Self> {
+        if check_layout_compatibility(T::LAYOUT, self.layout).is_err() {
+            return Err(self);
+        }
+        // SAFETY: the box was made from a box of the type with `self.layout`, which was just found to be compatible with
+        // `T`'s: same name, package, size, alignment and fields.
+        let object = unsafe { self.object.transmute_element::<T>() };
+        Ok(RBox::into_inner(object))
+    }
+
     /// The object, when it is a `T` in the layout that this side knows.
     pub fn downcast_ref<T: StableAbi + Send + Sync + 'static>(&self) -> Option<&T> {
         check_layout_compatibility(T::LAYOUT, self.layout).is_ok().then(|| {
@@ -61,5 +76,7 @@ mod tests {
         let extension = ExtensionV1::new(RString::from("store"));
         assert!(extension.downcast_ref::<u64>().is_none());
         assert_eq!(extension.downcast_ref::<RString>().unwrap(), "store");
+        let extension = extension.downcast::<u64>().unwrap_err();
+        assert_eq!(extension.downcast::<RString>().unwrap(), "store");
     }
 }

@@ -43,11 +43,14 @@ pub enum Hook {
     EventSink,
     /// [`TokenGenerator`](crate::TokenGenerator)
     TokenGenerator,
+    /// [`AccessTokenStore`](crate::AccessTokenStore), [`AuthCodeStore`](crate::AuthCodeStore) or
+    /// [`ClientStore`](crate::ClientStore)
+    Store,
 }
 
 impl Hook {
     /// Every hook of this version, in the order in which listings show them.
-    pub const ALL: [Hook; 4] = [Hook::Wrapper, Hook::TokenHandler, Hook::EventSink, Hook::TokenGenerator];
+    pub const ALL: [Hook; 5] = [Hook::Wrapper, Hook::TokenHandler, Hook::EventSink, Hook::TokenGenerator, Hook::Store];
 
     /// The hook's name in manifests and listings.
     pub const fn name(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Hook {
             Hook::Wrapper => "wrapper",
             Hook::EventSink => "event_sink",
             Hook::TokenGenerator => "token_generator",
+            Hook::Store => "store",
         }
     }
 

@@ -8,4 +8,5 @@ mod fence;
 pub mod manifest;
 mod objects;
 pub(crate) mod services;
+pub mod stores;
 pub mod v1;

@@ -47,13 +47,13 @@ impl<T> Object<T> {
     }
 }
 
-fn from_json<T: DeserializeOwned>(text: RStr<'_>) -> Result<T> {
+pub(super) fn from_json<T: DeserializeOwned>(text: RStr<'_>) -> Result<T> {
     // The error is not quoted: it would quote the text.
     serde_json::from_str(text.as_str())
         .map_err(|_| PluginError::invalid_argument("the request is not of a form that this version knows"))
 }
 
-fn to_json<T: Serialize>(value: Result<T>) -> Result<RString> {
+pub(super) fn to_json<T: Serialize>(value: Result<T>) -> Result<RString> {
     serde_json::to_string(&value?).map(RString::from).map_err(PluginError::failed)
 }
 
