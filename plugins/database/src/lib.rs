@@ -1,45 +1,9 @@
-//! Tokens that a database keeps: they can be listed, revoked and audited. On SQLite for one machine, on PostgreSQL for a
-//! fleet; the URL says which.
-//!
-//! What Datasette's `register_token_handler` was made for, and what Djblets' `WebAPITokenManager` does: tokens with a
-//! note, a policy, an expiry, a generator that made their value, the time of their last use; invalidated singly or many
-//! at once, with a reason and a date that stay. What those leave open is closed here:
-//!
-//! - the token itself is kept nowhere, only its digest;
-//! - a checksum in the token is checked before the database is asked;
-//! - an empty list of users is nobody, and an earlier reason is never overwritten;
-//! - a verification writes nothing: uses are noted in batches.
-//!
-//! # From a token to a verdict
-//!
-//! ```text
-//! token -> forms (could it be ours?) -> digest -> cache -> store -> judge -> Verdict
-//!                                                 (if on)  (one indexed lookup)
-//! ```
-//!
-//! [`store::Store`] is the wall between what a token means (here) and where it lies (`store/sqlite`, `store/postgres`):
-//! stores know rows, digests and times, and judge nothing.
-
-mod bounds;
-mod cache;
-mod config;
-mod cutoffs;
-mod digest;
-mod elsewhere;
-mod forms;
-mod generators;
-mod handler;
-mod import;
-mod judge;
-mod migrations;
-mod store;
-mod uses;
+//! The database handler as a plugin: what it is made of is [`token_database_core`], which other plugins share.
 
 #[cfg(feature = "export")]
 use token_plugin_api::export_plugin;
 
-pub use config::Config;
-pub use handler::{Database, register};
+pub use token_database_core::{Config, Database, register};
 
 #[cfg(feature = "export")]
 export_plugin! { name: "database", hooks: [TokenHandler, TokenGenerator], register: register }

@@ -1,9 +1,14 @@
 //! What only reads.
 
 use token_plugin_api::{ActorPage, Result, TokenRecord};
-use tokio_postgres::{error::SqlState, types::Type};
+use tokio_postgres::{Row, error::SqlState, types::Type};
 
-use super::{Postgres, hidden::Hidden, lanes::Plan, rows};
+use super::{
+    Postgres,
+    hidden::Hidden,
+    lanes::{Lanes, Plan},
+    rows,
+};
 use crate::{
     digest::Digest,
     store::{
@@ -22,17 +27,21 @@ pub(super) fn look_ups() -> Plan {
     }
 }
 
+/// How items are read: one with a key that has not expired.
+pub(super) fn items() -> Plan {
+    let statement = "SELECT value, version FROM items WHERE key = $1 AND (expires_at IS NULL OR expires_at > $2)";
+    Plan { statement: statement.to_owned(), ..look_ups() }
+}
+
 impl Postgres {
+    /// The row of the item with a key that has not expired.
+    pub(crate) async fn item_row(&self, key: &[u8], now: i64) -> Result<Option<Row>> {
+        let row = row_of(&self.items, &[Hidden(&key), Hidden(&now)]).await?;
+        row.map_err(|error| self.connector.failed(&error))
+    }
+
     pub(super) async fn known(&self, digest: Digest) -> Result<Option<Known>> {
-        let digest = [Hidden(&digest)];
-        // Connections that were closed between two calls are no trouble of this one's: each may have been.
-        let mut tries = self.lookups.count();
-        let row = loop {
-            match self.lookups.ready().await?.row(&digest).await {
-                Err(error) if is_gone(&error) && tries > 0 => tries -= 1,
-                row => break row,
-            }
-        };
+        let row = row_of(&self.lookups, &[Hidden(&digest)]).await?;
         let known = row.and_then(|row| row.as_ref().map(rows::known).transpose());
         Ok(known.map_err(|error| self.connector.failed(&error))?.map(sql::KnownRow::into_known))
     }
@@ -72,6 +81,18 @@ impl Postgres {
     pub(super) fn token_record(&self, row: &tokio_postgres::Row) -> Result<TokenRecord> {
         let row = rows::record(row).map_err(|error| self.connector.failed(&error))?;
         row.into_record().map_err(|error| self.connector.error(error))
+    }
+}
+
+/// The one row that lanes give with these parameters.
+async fn row_of(lanes: &Lanes, parameters: &[Hidden<'_>]) -> Result<Result<Option<Row>, tokio_postgres::Error>> {
+    // Connections that were closed between two calls are no trouble of this one's: each may have been.
+    let mut tries = lanes.count();
+    loop {
+        match lanes.ready().await?.row(parameters).await {
+            Err(error) if is_gone(&error) && tries > 0 => tries -= 1,
+            row => return Ok(row),
+        }
     }
 }
 

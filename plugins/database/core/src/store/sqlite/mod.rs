@@ -27,8 +27,10 @@ use arc_swap::ArcSwapOption;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use token_plugin_api::{ActorPage, InactiveActor, Migrations, PluginError, Result, TokenRecord};
 
+pub(crate) use self::prepared::ItemRow;
 use self::{
     file::Database,
+    prepared::Prepared,
     readers::Readers,
     rows::{record, select},
     writer::{Job, Writer},
@@ -82,8 +84,37 @@ impl Sqlite {
         }
     }
 
+    /// The item with a key, expired or not, where nothing has to be waited for; none: it would be.
+    pub(crate) fn item_row_at_once(&self, key: &[u8]) -> Option<Result<Option<ItemRow>>> {
+        self.ask_at_once(|prepared| prepared.item(key))
+    }
+
+    /// The item with a key, expired or not.
+    pub(crate) fn item_row(&self, key: Vec<u8>) -> Answer<'_, Option<ItemRow>> {
+        self.ask(None, move |prepared| prepared.item(&key))
+    }
+
+    fn ask_at_once<T>(&self, question: impl FnOnce(&mut Prepared) -> rusqlite::Result<T>) -> Option<Result<T>> {
+        let readers = self.readers.load();
+        let readers = readers.as_ref().filter(|readers| readers.is_current(&self.database))?;
+        readers.ask_at_once(question).map(|answer| answer.map_err(|error| self.database.failed(&error)))
+    }
+
+    /// Asks on a thread that may wait; `absent` when there is no file yet.
+    fn ask<T: Send + 'static>(
+        &self,
+        absent: T,
+        question: impl Fn(&mut Prepared) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let (database, readers) = (Arc::clone(&self.database), Arc::clone(&self.readers));
+        elsewhere(move || match Readers::of(&readers, &database)? {
+            Some(readers) => readers.ask_patiently(&database, question),
+            None => Ok(absent),
+        })
+    }
+
     /// Does something to the file on the writer's thread, together with what others want; done when this is answered.
-    fn write<T: Send + 'static>(
+    pub(crate) fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<'_, T> {
@@ -124,16 +155,12 @@ impl Sqlite {
     }
 
     /// Reads the file on a thread that may wait; `absent` when there is no file yet.
-    fn read<T: Send + 'static>(
+    pub(crate) fn read<T: Send + 'static>(
         &self,
         absent: T,
         question: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<'_, T> {
-        let (database, readers) = (Arc::clone(&self.database), Arc::clone(&self.readers));
-        elsewhere(move || match Readers::of(&readers, &database)? {
-            Some(readers) => readers.ask_patiently(&database, |prepared| question(prepared.connection()?)),
-            None => Ok(absent),
-        })
+        self.ask(absent, move |prepared| question(prepared.connection()?))
     }
 }
 
@@ -160,17 +187,11 @@ impl Drop for Sqlite {
 
 impl Store for Sqlite {
     fn look_up_at_once(&self, digest: &Digest) -> Option<Result<Option<Known>>> {
-        let readers = self.readers.load();
-        let readers = readers.as_ref().filter(|readers| readers.is_current(&self.database))?;
-        readers.look_up_at_once(digest).map(|found| found.map_err(|error| self.database.failed(&error)))
+        self.ask_at_once(|prepared| prepared.look_up(digest))
     }
 
     fn look_up(&self, digest: Digest) -> Answer<'_, Option<Known>> {
-        let (database, readers) = (Arc::clone(&self.database), Arc::clone(&self.readers));
-        elsewhere(move || match Readers::of(&readers, &database)? {
-            Some(readers) => readers.ask_patiently(&database, |prepared| prepared.look_up(&digest)),
-            None => Ok(None),
-        })
+        self.ask(None, move |prepared| prepared.look_up(&digest))
     }
 
     fn insert(&self, token: NewToken) -> Answer<'_, Inserted> {

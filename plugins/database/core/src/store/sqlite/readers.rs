@@ -19,7 +19,6 @@ use super::{
     file::{Database, PATIENCE},
     prepared::Prepared,
 };
-use crate::{digest::Digest, store::Known};
 
 /// Connections to one file. Each is opened when it is needed first.
 pub(super) struct Readers {
@@ -80,10 +79,13 @@ impl Readers {
     }
 
     /// Asks without waiting; none: a connection has to be opened first, or the file is locked.
-    pub(super) fn look_up_at_once(self: &Arc<Self>, digest: &Digest) -> Option<rusqlite::Result<Option<Known>>> {
+    pub(super) fn ask_at_once<T>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&mut Prepared) -> rusqlite::Result<T>,
+    ) -> Option<rusqlite::Result<T>> {
         let mut slot = self.free_slot()?;
         let prepared = slot.as_mut()?;
-        let answer = prepared.look_up(digest);
+        let answer = question(prepared);
         if prepared.keeps_a_transaction() && !self.is_tidied.load(Ordering::Relaxed) {
             self.start_tidying();
         }

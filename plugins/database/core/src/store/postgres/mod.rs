@@ -28,7 +28,7 @@ mod writes;
 use std::sync::{Arc, OnceLock};
 
 use token_plugin_api::{
-    ActorPage, InactiveActor, Migrations, Result, TokenRecord,
+    ActorPage, InactiveActor, Migrations, PluginError, Result, TokenRecord,
     runtime::{self, Task},
 };
 
@@ -45,6 +45,7 @@ pub(crate) struct Postgres {
     connector: Arc<Connector>,
     lookups: Lanes,
     inserts: Lanes,
+    items: Lanes,
     pool: Pool,
     following: OnceLock<(Arc<Cutoffs>, Result<Task<()>>)>,
 }
@@ -60,10 +61,16 @@ impl Postgres {
         Ok(Self {
             lookups: Lanes::new(Arc::clone(&connector), settings.connections, reads::look_ups()),
             inserts: Lanes::new(Arc::clone(&connector), settings.transactions, writes::inserts()),
+            items: Lanes::new(Arc::clone(&connector), settings.connections, reads::items()),
             pool: Pool::new(Arc::clone(&connector), settings.transactions),
             following: OnceLock::new(),
             connector,
         })
+    }
+
+    /// What is told of an error of the database's.
+    pub(crate) fn failed(&self, error: &tokio_postgres::Error) -> PluginError {
+        self.connector.failed(error)
     }
 
     /// Tells this host's cutoffs at once what it has changed; what goes round through the database comes later.

@@ -56,10 +56,16 @@ pub struct Config {
 
 /// A database's URL. It prints as nothing: there may be a password in it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Url(Zeroizing<String>);
+pub struct Url(Zeroizing<String>);
 
 impl Url {
-    pub(crate) fn as_str(&self) -> &str {
+    /// A URL.
+    pub fn new(url: &str) -> Self {
+        Self(url.to_owned().into())
+    }
+
+    /// The URL, with the password that may be in it.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
@@ -113,7 +119,7 @@ pub(crate) struct CacheConfig {
 /// How SQLite is used.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct SqliteConfig {
+pub struct SqliteConfig {
     /// KiB of the file that each of its connections may keep in memory. There are two a core. Default 64 MiB.
     pub(crate) cache_kib: u32,
     /// Bytes of the file that are mapped into memory, which is faster than reading it. Default 0: when somebody cuts a
@@ -124,7 +130,7 @@ pub(crate) struct SqliteConfig {
 /// How PostgreSQL is used.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct PostgresConfig {
+pub struct PostgresConfig {
     /// The schema in which the tables are. Default `token_host`.
     pub(crate) schema: String,
     /// Connections for lookups, each with many in flight. Default 4.
@@ -139,7 +145,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             name: "database".to_owned(),
-            url: Url(Zeroizing::new("sqlite:tokens.db".to_owned())),
+            url: Url::new("sqlite:tokens.db"),
             migrate: true,
             prefix: "tht".to_owned(),
             default_token_generator: "token_host".to_owned(),

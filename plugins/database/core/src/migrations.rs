@@ -12,6 +12,8 @@
 //! On PostgreSQL nothing leads from a time to the tokens that were invalidated then: it would be written twice as long when
 //! many are, and read only when old ones are deleted, where one goes through all of them in no time.
 //!
+//! `items` and `item_sets` are other plugins': bytes by key, and sets of keys.
+//!
 //! `notices` is where hosts tell each other of changes on SQLite (on PostgreSQL `NOTIFY` does). Which steps were done says
 //! `user_version` on SQLite, the table `migrations` on PostgreSQL. Times are Unix seconds; restrictions, policies and extra fields are JSON.
 
@@ -46,10 +48,49 @@ pub(crate) fn report(store: &str, from: u32, steps: &[Step]) -> Migrations {
 }
 
 /// The version that this code needs.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// All steps, in their order.
-pub(crate) const STEPS: [Step; VERSION as usize] = [Step {
+pub(crate) const STEPS: [Step; VERSION as usize] = [TOKENS, ITEMS];
+
+const ITEMS: Step = Step {
+    version: 2,
+    title: "items of other plugins",
+    sqlite: "
+        CREATE TABLE items (
+            key BLOB PRIMARY KEY,
+            value BLOB NOT NULL,
+            version INTEGER NOT NULL,
+            expires_at INTEGER
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX items_expires_at ON items (expires_at) WHERE expires_at IS NOT NULL;
+        CREATE TABLE item_sets (
+            item_set BLOB NOT NULL,
+            member BLOB NOT NULL,
+            expires_at INTEGER,
+            PRIMARY KEY (item_set, member)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX item_sets_expires_at ON item_sets (expires_at) WHERE expires_at IS NOT NULL;
+    ",
+    postgres: "
+        CREATE TABLE items (
+            key bytea PRIMARY KEY,
+            value bytea NOT NULL,
+            version bigint NOT NULL,
+            expires_at bigint
+        );
+        CREATE INDEX items_expires_at ON items (expires_at) WHERE expires_at IS NOT NULL;
+        CREATE TABLE item_sets (
+            item_set bytea NOT NULL,
+            member bytea NOT NULL,
+            expires_at bigint,
+            PRIMARY KEY (item_set, member)
+        );
+        CREATE INDEX item_sets_expires_at ON item_sets (expires_at) WHERE expires_at IS NOT NULL;
+    ",
+};
+
+const TOKENS: Step = Step {
     version: 1,
     title: "tokens, their details, uses and invalidations; deactivated actors",
     sqlite: "
@@ -129,4 +170,4 @@ pub(crate) const STEPS: [Step; VERSION as usize] = [Step {
             reason text NOT NULL
         );
     "#,
-}];
+};

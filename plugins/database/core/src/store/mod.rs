@@ -14,7 +14,7 @@
 #[cfg(test)]
 mod contract;
 pub(crate) mod postgres;
-mod sql;
+pub(crate) mod sql;
 pub(crate) mod sqlite;
 
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc};
@@ -22,7 +22,7 @@ use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc};
 use token_plugin_api::{ActorPage, InactiveActor, Migrations, PluginError, Result, TokenRecord};
 
 use crate::{
-    config::{Config, PostgresConfig},
+    config::{Config, PostgresConfig, SqliteConfig},
     cutoffs::{Cutoffs, Notice},
     digest::Digest,
 };
@@ -237,30 +237,54 @@ impl fmt::Debug for dyn Store {
 ///
 /// When the URL is none of a database.
 pub(crate) fn open(config: &Config, folder: &Path) -> Result<Arc<dyn Store>> {
+    match backend(config.url.as_str(), config.migrate, &config.sqlite, &config.postgres, folder)? {
+        Backend::Sqlite(sqlite) => Ok(Arc::new(sqlite)),
+        Backend::Postgres(postgres) => Ok(Arc::new(postgres)),
+    }
+}
+
+/// What there is.
+pub(crate) enum Backend {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+/// The backend that a URL names.
+///
+/// # Errors
+///
+/// When it is none of a database.
+pub(crate) fn backend(
+    url: &str,
+    migrate: bool,
+    sqlite: &SqliteConfig,
+    postgres: &PostgresConfig,
+    folder: &Path,
+) -> Result<Backend> {
     let wrong = |message: &str| Err(PluginError::invalid_argument(format!("`url`: {message}")));
-    match config.url.as_str().split_once(':') {
+    match url.split_once(':') {
         Some(("sqlite", path)) => {
             if sqlite::is_no_file_name(Path::new(path)) {
                 return wrong("expected `sqlite:` and the path of a file");
             }
-            Ok(Arc::new(sqlite::Sqlite::new(sqlite::Settings {
+            Ok(Backend::Sqlite(sqlite::Sqlite::new(sqlite::Settings {
                 path: folder.join(path),
-                migrate: config.migrate,
-                cache_kib: config.sqlite.cache_kib,
-                mmap_bytes: config.sqlite.danger_mmap_bytes,
+                migrate,
+                cache_kib: sqlite.cache_kib,
+                mmap_bytes: sqlite.danger_mmap_bytes,
             })))
         }
         Some(("postgres" | "postgresql", _)) => {
-            let PostgresConfig { schema, connections, transactions, tls_root } = &config.postgres;
+            let PostgresConfig { schema, connections, transactions, tls_root } = postgres;
             let settings = postgres::Settings {
                 schema: schema.clone(),
                 connections: *connections,
                 transactions: *transactions,
                 tls_root: tls_root.as_ref().map(|path| folder.join(path)),
-                migrate: config.migrate,
-                ..postgres::Settings::new(config.url.as_str())
+                migrate,
+                ..postgres::Settings::new(url)
             };
-            Ok(Arc::new(postgres::Postgres::new(&settings).map_err(PluginError::invalid_argument)?))
+            postgres::Postgres::new(&settings).map(Backend::Postgres).map_err(PluginError::invalid_argument)
         }
         _ => wrong("expected `sqlite:PATH` or `postgres://...`"),
     }

@@ -195,10 +195,8 @@ fn a_schema_is_used_and_made_only_where_that_is_allowed() {
     let one = careful("one");
     wait(one.migrate(false, 77));
     assert_eq!(database.0.execute(schemas), "1");
-    assert_eq!(
-        database.0.execute("SELECT version, applied_at FROM one.migrations"),
-        format!("{}|77", migrations::VERSION)
-    );
+    let steps: Vec<String> = (1..=migrations::VERSION).map(|version| format!("{version}|77")).collect();
+    assert_eq!(database.0.execute("SELECT version, applied_at FROM one.migrations ORDER BY version"), steps.join("\n"));
     // What was asked too early is tried again.
     wait_until("it is usable", || pollster::block_on(one.insert(token(1, "root"))).ok());
     let two = database.store(|settings| settings.schema = "two".to_owned());

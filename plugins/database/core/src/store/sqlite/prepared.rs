@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)]
 
-use rusqlite::{Connection, OptionalExtension, Statement};
+use rusqlite::{Connection, OptionalExtension, Row, Statement};
 
 use super::{
     LOOK_UP,
@@ -16,12 +16,22 @@ use super::{
 };
 use crate::{digest::Digest, store::Known};
 
-/// A connection, and the lookup on it.
+/// A connection, and the lookups on it.
 pub(super) struct Prepared {
-    // First, since it has to be dropped before the connection.
+    // First, since they have to be dropped before the connection.
     look_up: Statement<'static>,
+    /// None: it was not asked for yet.
+    item: Option<Statement<'static>>,
     kept: Kept,
     connection: Box<Connection>,
+}
+
+/// An item as it is kept.
+#[derive(Debug)]
+pub(crate) struct ItemRow {
+    pub(crate) value: Vec<u8>,
+    pub(crate) version: i64,
+    pub(crate) expires_at: Option<i64>,
 }
 
 /// A read transaction that is kept, or what is to be known for one.
@@ -43,11 +53,16 @@ unsafe impl Send for Prepared {}
 impl Prepared {
     pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
         let connection = Box::new(connection);
-        let look_up = connection.prepare(LOOK_UP.as_str())?;
+        let look_up = Self::prepare(&connection, LOOK_UP.as_str())?;
+        Ok(Self { look_up, item: None, kept: Kept::default(), connection })
+    }
+
+    #[expect(clippy::borrowed_box, reason = "that it lies in a box is what the statement relies on")]
+    fn prepare(connection: &Box<Connection>, text: &str) -> rusqlite::Result<Statement<'static>> {
+        let statement = connection.prepare(text)?;
         // SAFETY: the connection lies in a box that is not moved out of, and is dropped after the statement: it lives as
         // long as the statement does. As `'static` the statement is seen in this module only.
-        let look_up = unsafe { std::mem::transmute::<Statement<'_>, Statement<'static>>(look_up) };
-        Ok(Self { look_up, kept: Kept::default(), connection })
+        Ok(unsafe { std::mem::transmute::<Statement<'_>, Statement<'static>>(statement) })
     }
 
     /// The connection, for other questions: it sees what the file is now.
@@ -57,11 +72,29 @@ impl Prepared {
     }
 
     pub(super) fn look_up(&mut self, digest: &Digest) -> rusqlite::Result<Option<Known>> {
+        self.look(|asked| asked.look_up.query_row([digest.as_bytes()], known).optional())
+    }
+
+    pub(super) fn item(&mut self, key: &[u8]) -> rusqlite::Result<Option<ItemRow>> {
+        const TEXT: &str = "SELECT value, version, expires_at FROM items WHERE key = ?1";
+        self.look(|asked| {
+            let statement = match &mut asked.item {
+                Some(statement) => statement,
+                none => none.insert(Self::prepare(&asked.connection, TEXT)?),
+            };
+            let read =
+                |row: &Row<'_>| Ok(ItemRow { value: row.get(0)?, version: row.get(1)?, expires_at: row.get(2)? });
+            statement.query_row([key], read).optional()
+        })
+    }
+
+    /// Asks in the transaction that is kept, if it sees what a new one would; else in one that may be kept.
+    fn look<T>(&mut self, question: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         if !self.kept.is_current() {
             self.let_go()?;
             self.begin()?;
         }
-        let found = self.look_up.query_row([digest.as_bytes()], known).optional();
+        let found = question(self);
         match found {
             Ok(_) => self.keep()?,
             // What failed is what is told; the next lookup tries to end it again.

@@ -197,7 +197,7 @@ impl Postgres {
     }
 
     /// Runs one statement, which is a transaction of its own.
-    async fn once(&self, text: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>> {
+    pub(crate) async fn once(&self, text: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>> {
         let mut lease = self.pool.take().await?;
         let rows = lease.client().query_typed(text, parameters).await;
         let rows = rows.map_err(|error| self.connector.failed(&error))?;
