@@ -52,7 +52,7 @@ pub(super) fn expiry(handler: &Handler<'_>) -> Checked {
         match handler.verify(&created.token) {
             Ok(Verdict::Rejected(reason)) if reason.kind() == ReasonKind::Expired => {}
             // By then a store may have forgotten it.
-            Ok(Verdict::Rejected(_)) if late > 0 => {}
+            Ok(Verdict::Rejected(_) | Verdict::NotRecognized) if late > 0 => {}
             other => {
                 return failed(format!(
                     "a token {} {late} s after its time was over, expected it to be rejected as `{}`",

@@ -54,6 +54,7 @@
 //! | `concurrency` | handler | calls from many threads do not disturb each other |
 //! | `generators` | generator | values can be printed, differ, and are validated |
 //! | `generator_checksums` | generator | if it validates by a checksum, that misses no change |
+//! | `tokens_are_kept`, ... | store | what [stores](crate::AccessTokenStore) promise, one check a promise |
 //! | `growth` | plugin | instances that are gone leave no thread, no open file, no memory behind (on Linux) |
 //! | `dropping` | plugin | nothing panicked while it was dropped |
 //! | `panics` | plugin | nothing else panicked in the whole run |
@@ -78,6 +79,7 @@ mod report;
 mod restrictions;
 mod run;
 mod secrecy;
+mod stores;
 
 use std::time::Duration;
 

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::{
     instance::Instance,
     report::{Checked, failed},
+    stores::stores_of,
 };
-use crate::MAX_CLAIM_BYTES;
+use crate::{MAX_CLAIM_BYTES, abi::stores::StoreKind};
 
 /// What an instance registered, by its names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,7 @@ pub(super) struct Names {
     sinks: Vec<String>,
     generators: Vec<String>,
     extensions: Vec<String>,
+    stores: Vec<(StoreKind, String)>,
 }
 
 impl Names {
@@ -27,12 +29,17 @@ impl Names {
             wrappers: instance.wrappers.iter().map(|entry| entry.name.to_string()).collect(),
             sinks: instance.sinks.iter().map(|entry| entry.name.to_string()).collect(),
             generators: instance.generators.iter().map(|entry| entry.id.to_string()).collect(),
+            stores: stores_of(instance).map(|(kind, name)| (kind, name.to_owned())).collect(),
             extensions: instance.extensions.iter().map(|entry| entry.id.to_string()).collect(),
         }
     }
 
     pub(super) fn handlers(&self) -> impl Iterator<Item = &str> {
         self.handlers.iter().map(|(name, _)| name.as_str())
+    }
+
+    pub(super) fn stores(&self) -> &[(StoreKind, String)] {
+        &self.stores
     }
 
     pub(super) fn generators(&self) -> impl Iterator<Item = &str> {
@@ -60,6 +67,16 @@ pub(super) fn names(first: &Instance, second: &Instance) -> Checked {
             if !seen.insert(name) {
                 return failed(format!("two of its {kind}s are named `{name}`, expected different names"));
             }
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (kind, name) in &names.stores {
+        expect_name("store", name)?;
+        if !seen.insert((kind.name(), name)) {
+            return failed(format!(
+                "two of its stores of {} are named `{name}`, expected different names",
+                kind.name()
+            ));
         }
     }
     for (name, claims) in &names.handlers {

@@ -10,6 +10,7 @@ use super::{
     names::{self, Names},
     report::Checked,
     restrictions,
+    stores::{self, Store},
 };
 
 pub(super) fn run(suite: &Suite<'_>, watch: &mut dyn FnMut(Progress<'_>)) -> Report {
@@ -60,6 +61,11 @@ impl Run<'_> {
         for (index, id) in names.generators().enumerate() {
             for (check, code) in GENERATOR_CHECKS {
                 self.check(check, Some(id), || code(&instance()?, index));
+            }
+        }
+        for (index, (kind, name)) in names.stores().iter().enumerate() {
+            for (check, code) in stores::checks(*kind) {
+                self.check(check, Some(name), || code(&Store::new(&instance()?, index, suite)?));
             }
         }
         self.check("growth", None, || growth::growth(suite, instance));

@@ -15,7 +15,7 @@
 //!   another: an access token is no refresh token, a code no token.
 //! - A store that loses what it was given, as a cache may, says "there is none".
 //!
-//! `conformance::assert_stores_conform` (feature `conformance`) holds a store to all of it.
+//! `conformance::assert_conforms` (feature `conformance`) holds a plugin's stores to all of it.
 
 mod client;
 mod token;
