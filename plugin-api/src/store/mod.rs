@@ -87,7 +87,8 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     fn delete_refresh_token(&self, refresh_token: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Puts a new access token and a new refresh token in the place of those that a refresh token stands for. Of any
-    /// number of callers with one refresh token a single one gets that; the others have used it a second time.
+    /// number of callers with one refresh token a single one gets that; the others have used it a second time, which revokes
+    /// the family, what the first one got included.
     ///
     /// # Errors
     ///

@@ -222,7 +222,7 @@ fn refresh_tokens_have_one_user(store: &Store<'_>) -> Checked {
                 Err(error) => return Err(store.unexpected(ROTATE_REFRESH_TOKEN, &error)),
             }
         }
-        if winners.len() > 1 {
+        if winners.len() != 1 {
             return failed(format!(
                 "{} callers at once got new tokens for one refresh token, expected one",
                 winners.len()

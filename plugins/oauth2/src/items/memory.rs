@@ -1,0 +1,207 @@
+//! [`Memory`]: items in this process. They end with it.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, hash_map::Entry},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rustc_hash::FxHashMap;
+use token_plugin_api::{PluginError, Result};
+
+use super::{Answer, Item, Items, Key, Next, Proof, Stored, is_over};
+
+/// Items in memory: at most so many, none of which is forgotten before it expires.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// By a part of the key that the maps do not use, so that threads seldom meet.
+    shards: [Mutex<Shard>; SHARDS],
+    sets: Mutex<FxHashMap<Key, BTreeMap<[u8; Key::BYTES], Option<u64>>>>,
+    count: AtomicUsize,
+    max_items: usize,
+}
+
+const SHARDS: usize = 16;
+
+#[derive(Debug, Default)]
+struct Shard {
+    items: FxHashMap<Key, Slot>,
+    /// When items expire. One that was replaced is here twice: what the map says counts.
+    expiries: BinaryHeap<Reverse<(u64, [u8; Key::BYTES])>>,
+    /// The number of the latest writing.
+    written: i64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    stored: Arc<Stored>,
+    expires_at: Option<u64>,
+    version: i64,
+}
+
+impl Memory {
+    pub(crate) fn new(max_items: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            sets: Mutex::default(),
+            count: AtomicUsize::new(0),
+            max_items,
+        }
+    }
+
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+        let place = usize::from(key.to_bytes()[Key::BYTES - 1]) % SHARDS;
+        self.shards[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an item into its shard.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for a new one.
+    fn write(&self, shard: &mut Shard, key: Key, stored: Stored, expires_at: Option<u64>, now: u64) -> Result<()> {
+        shard.expire(now, &self.count);
+        shard.written += 1;
+        let slot = Slot { stored: Arc::new(stored), expires_at, version: shard.written };
+        match shard.items.entry(key) {
+            Entry::Occupied(mut place) => _ = place.insert(slot),
+            Entry::Vacant(place) => {
+                if self.count.fetch_add(1, Ordering::Relaxed) >= self.max_items {
+                    self.count.fetch_sub(1, Ordering::Relaxed);
+                    return Err(PluginError::failed(format!("memory: it is full: {} items", self.max_items)));
+                }
+                place.insert(slot);
+            }
+        }
+        if let Some(expires_at) = expires_at {
+            shard.expiries.push(Reverse((expires_at, key.to_bytes())));
+        }
+        Ok(())
+    }
+
+    fn take(&self, shard: &mut Shard, key: &Key) {
+        if shard.items.remove(key).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn found(&self, key: &Key, now: u64) -> Option<Item> {
+        let shard = self.shard(key);
+        let slot = shard.live(key, now)?;
+        Some(Item { stored: Arc::clone(&slot.stored), proof: Proof::Version(slot.version) })
+    }
+
+    fn sets(&self) -> MutexGuard<'_, FxHashMap<Key, BTreeMap<[u8; Key::BYTES], Option<u64>>>> {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shard {
+    fn live(&self, key: &Key, now: u64) -> Option<&Slot> {
+        self.items.get(key).filter(|slot| !is_over(slot.expires_at, now))
+    }
+
+    /// Drops a few of the items that have expired: more than come in, so that none are left in the end.
+    fn expire(&mut self, now: u64, count: &AtomicUsize) {
+        for _ in 0..EXPIRED_AT_ONCE {
+            match self.expiries.peek() {
+                Some(Reverse((expires_at, _))) if is_over(Some(*expires_at), now) => {}
+                _ => return,
+            }
+            let Some(Reverse((_, key))) = self.expiries.pop() else { return };
+            let Some(key) = Key::from_bytes(&key) else { continue };
+            if self.items.get(&key).is_some_and(|slot| is_over(slot.expires_at, now)) {
+                self.items.remove(&key);
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+const EXPIRED_AT_ONCE: usize = 8;
+
+fn ready<'a, T: Send + 'a>(answer: Result<T>) -> Answer<'a, T> {
+    Box::pin(std::future::ready(answer))
+}
+
+impl Items for Memory {
+    fn get_at_once(&self, key: &Key, now: u64) -> Option<Result<Option<Item>>> {
+        Some(Ok(self.found(key, now)))
+    }
+
+    fn get(&self, key: Key, now: u64) -> Answer<'_, Option<Item>> {
+        ready(Ok(self.found(&key, now)))
+    }
+
+    fn put(&self, key: Key, stored: Stored, expires_at: Option<u64>, now: u64) -> Answer<'_, ()> {
+        ready(self.write(&mut self.shard(&key), key, stored, expires_at, now))
+    }
+
+    fn add(&self, key: Key, stored: Stored, expires_at: Option<u64>, now: u64) -> Answer<'_, bool> {
+        let mut shard = self.shard(&key);
+        if shard.live(&key, now).is_some() {
+            return ready(Ok(false));
+        }
+        ready(self.write(&mut shard, key, stored, expires_at, now).map(|()| true))
+    }
+
+    fn swap(&self, key: Key, read: Proof, next: Next, now: u64) -> Answer<'_, bool> {
+        let mut shard = self.shard(&key);
+        let is_same = shard.live(&key, now).is_some_and(|slot| matches!(read, Proof::Version(v) if v == slot.version));
+        if !is_same {
+            return ready(Ok(false));
+        }
+        match next {
+            Next::Is(stored, expires_at) => ready(self.write(&mut shard, key, stored, expires_at, now).map(|()| true)),
+            Next::Nothing => {
+                self.take(&mut shard, &key);
+                ready(Ok(true))
+            }
+        }
+    }
+
+    fn remove(&self, key: Key, now: u64) -> Answer<'_, bool> {
+        let mut shard = self.shard(&key);
+        let is_there = shard.live(&key, now).is_some();
+        self.take(&mut shard, &key);
+        ready(Ok(is_there))
+    }
+
+    fn note(&self, set: Key, member: Key, expires_at: Option<u64>, now: u64) -> Answer<'_, ()> {
+        let mut sets = self.sets();
+        let members = sets.entry(set).or_default();
+        // Now and then: to look at all of them each time would take the longer the more there are.
+        if members.len().is_power_of_two() {
+            members.retain(|_, expires_at| !is_over(*expires_at, now));
+        }
+        members.insert(member.to_bytes(), expires_at);
+        ready(Ok(()))
+    }
+
+    fn members(&self, set: Key, now: u64) -> Answer<'_, Vec<Key>> {
+        let sets = self.sets();
+        let members = sets.get(&set).into_iter().flatten();
+        let live = members.filter(|(_, expires_at)| !is_over(**expires_at, now));
+        ready(Ok(live.filter_map(|(member, _)| Key::from_bytes(member)).collect()))
+    }
+
+    fn forget(&self, set: Key, members: Vec<Key>, _: u64) -> Answer<'_, ()> {
+        let mut sets = self.sets();
+        if let Entry::Occupied(mut place) = sets.entry(set) {
+            for member in members {
+                place.get_mut().remove(&member.to_bytes());
+            }
+            if place.get().is_empty() {
+                place.remove();
+            }
+        }
+        ready(Ok(()))
+    }
+
+    fn name(&self) -> &str {
+        "memory"
+    }
+}
