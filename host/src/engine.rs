@@ -26,7 +26,7 @@ use crate::{
     execute::Service,
     instance::Stops,
     load::Images,
-    making,
+    making, oauth2,
     preflight::Passed,
     registry::{HandlerSlot, Registry},
     status::{Libraries, Reloads},
@@ -44,6 +44,7 @@ pub(crate) struct Engine {
     pub(crate) preflight_program: Option<PathBuf>,
     pub(crate) passed: Passed,
     pub(crate) service: Arc<Service>,
+    pub(crate) oauth2: oauth2::Shared,
     pub(crate) stops: Arc<Stops>,
     pub(crate) images: Images,
     pub(crate) statics: Vec<StaticPlugin>,
@@ -63,11 +64,13 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(source: Source, clock: Arc<dyn Clock>, statics: Vec<StaticPlugin>) -> Self {
+        let service = Arc::default();
         Self {
             clock,
             preflight_program: None,
             passed: Passed::default(),
-            service: Arc::default(),
+            oauth2: oauth2::Shared::new(&service),
+            service,
             stops: Arc::default(),
             images: Images::default(),
             statics,

@@ -52,6 +52,7 @@ mod instance;
 mod load;
 mod making;
 mod manage;
+pub mod oauth2;
 pub mod order;
 mod outline;
 pub mod preflight;

@@ -11,7 +11,7 @@ use token_plugin_api::{
 use crate::{
     breaker::{Condition, Rules},
     claims::ClaimIndex,
-    config::{OnError, PluginEntry},
+    config::{OAuth2Settings, OnError, PluginEntry},
     error::Error,
     handler::Said,
     instance::{Instance, Wrapper},
@@ -33,6 +33,8 @@ pub(crate) struct Registry {
     generators: Vec<Arc<v1::TokenGeneratorEntryV1>>,
     /// In call order.
     pub(crate) stores: Vec<Arc<StoreSlot>>,
+    /// How the host is an authorization server, if it is one.
+    pub(crate) oauth2: Option<Arc<OAuth2Settings>>,
     claims: ClaimIndex,
     inline: bool,
     pub(crate) rows: Vec<PluginRow>,
@@ -81,6 +83,7 @@ impl Registry {
             sinks,
             generators,
             stores,
+            oauth2: None,
             rows,
             instances,
         }

@@ -3,6 +3,7 @@
 //! Every plugin is looked at before any is refused for, so that all findings come at once.
 
 mod arranged;
+mod authorization_server;
 mod finding_list;
 mod planned;
 
@@ -57,8 +58,12 @@ pub(crate) fn generation(engine: &Arc<Engine>, config: &Config, old: &Registry) 
     try_new_ones(config, old, &made, &mut findings);
     let parts = arrange(made);
     warn_of_shadowed_names(&parts, &mut findings);
+    if let Some(oauth2) = config.oauth2.as_ref().filter(|_| !findings.has_errors()) {
+        authorization_server::check(oauth2, &parts, &mut findings);
+    }
     let warnings = findings.finish()?;
-    let registry = Registry::new(old.generation + 1, config.host.max_token_bytes, parts);
+    let mut registry = Registry::new(old.generation + 1, config.host.max_token_bytes, parts);
+    registry.oauth2 = config.oauth2.clone().map(Arc::new);
     Ok(Generation { registry, warnings })
 }
 

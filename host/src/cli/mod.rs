@@ -3,6 +3,7 @@
 mod actor;
 mod audit;
 mod check;
+mod client;
 mod confirm;
 mod conformance;
 mod create;
@@ -28,6 +29,7 @@ mod quickstart;
 mod record;
 mod selector;
 mod show;
+mod shown_client;
 mod table;
 mod time;
 mod update;
@@ -83,6 +85,9 @@ enum Command {
     /// Deactivate actors and activate them again: whose tokens are all rejected meanwhile
     #[command(subcommand)]
     Actor(actor::Actor),
+    /// Manage the applications that may ask for OAuth 2.0 tokens
+    #[command(subcommand)]
+    Client(client::Client),
     /// Bring over another system's tokens, which go on working: a dry run, a question, then the import
     Import(import::Import),
     /// Write what a handler knows of its tokens, one JSON object a line
@@ -137,6 +142,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Update(update) => update.run(&arguments.config, &output),
         Command::Purge(purge) => purge.run(&arguments.config, &output),
         Command::Actor(actor) => actor.run(&arguments.config, &output),
+        Command::Client(client) => client.run(&arguments.config, &output),
         Command::Import(import) => import.run(&arguments.config, &output),
         Command::Export(export) => export.run(&arguments.config, &output),
         Command::Migrate(migrate) => migrate.run(&arguments.config, &output),

@@ -15,6 +15,7 @@ mod bounded_file;
 mod findings;
 mod keys;
 pub(crate) mod lock_file;
+mod oauth2;
 mod plugin_settings;
 mod raw;
 mod report;
@@ -30,6 +31,7 @@ use toml::de::DeTable;
 use crate::admit::{Lock, PublicKey};
 
 pub use findings::{Finding, Findings, Origin, Place, Severity};
+pub use oauth2::{AccessTokenFormat, OAuth2Settings};
 pub use plugin_settings::PluginSettings;
 pub use raw::{OrderEntry, order_entries};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub preflight: PreflightSettings,
     /// The `[trust]` table.
     pub trust: TrustSettings,
+    /// The `[oauth2]` table; `None`: the host is no authorization server.
+    pub oauth2: Option<OAuth2Settings>,
     /// The `[[plugin]]` entries, in the order of the file.
     pub plugins: Vec<PluginEntry>,
     /// The `plugins.lock` beside the file, when there is one and it was asked for.
@@ -231,8 +235,8 @@ impl Config {
             let raw = RawConfig::read(document, report);
             resolve::resolve(raw, &base, make, report)
         })?;
-        let Resolved { host, preflight, trust, plugins } = resolved;
-        Ok(Self { origin, folder: base, host, preflight, trust, plugins, lock: None, warnings })
+        let Resolved { host, preflight, trust, oauth2, plugins } = resolved;
+        Ok(Self { origin, folder: base, host, preflight, trust, oauth2, plugins, lock: None, warnings })
     }
 
     /// Nothing at all: every default.
@@ -243,6 +247,7 @@ impl Config {
             host: HostSettings::default(),
             preflight: PreflightSettings::default(),
             trust: TrustSettings::default(),
+            oauth2: None,
             plugins: Vec::new(),
             lock: None,
             warnings: Vec::new(),

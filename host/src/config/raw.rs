@@ -3,6 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Keys, Written, wrong_type};
+use super::oauth2::RawOAuth2;
 use super::report::Report;
 use super::{Findings, Origin, Place, parsing};
 
@@ -11,6 +12,7 @@ pub(super) struct RawConfig<'a> {
     pub(super) host: RawHost,
     pub(super) preflight: RawPreflight,
     pub(super) trust: RawTrust,
+    pub(super) oauth2: Option<RawOAuth2>,
     /// In the order of the file.
     pub(super) plugins: Vec<RawPlugin<'a>>,
 }
@@ -74,12 +76,13 @@ impl<'a> RawConfig<'a> {
         let preflight = keys.table("preflight", report);
         let preflight = preflight.map(|table| RawPreflight::read(table.value, report)).unwrap_or_default();
         let trust = keys.table("trust", report).map(|table| RawTrust::read(table.value, report)).unwrap_or_default();
+        let oauth2 = keys.table("oauth2", report).map(|table| RawOAuth2::read(&table, report));
         let entries = entries(&mut keys, report);
         keys.finish("", report);
         let mut names = Names::default();
         let plugins = entries.into_iter().map(|entry| RawPlugin::read(entry, &mut names, report)).collect();
         report.plugin = None;
-        Self { host, preflight, trust, plugins }
+        Self { host, preflight, trust, oauth2, plugins }
     }
 }
 

@@ -5,17 +5,21 @@ use std::path::{Path, is_separator};
 use std::time::Duration;
 
 use super::keys::Written;
+use super::oauth2;
 use super::plugin_settings::PluginSettings;
 use super::raw::{RawConfig, RawHost, RawPlugin, RawPreflight, RawTrust};
 use super::report::Report;
 use super::secret_reference::Secrets;
-use super::{HostSettings, LibraryName, MakeSecrets, OnError, PluginEntry, PreflightSettings, TrustSettings};
+use super::{
+    HostSettings, LibraryName, MakeSecrets, OAuth2Settings, OnError, PluginEntry, PreflightSettings, TrustSettings,
+};
 
 /// The tables of a configuration, checked.
 pub(super) struct Resolved {
     pub(super) host: HostSettings,
     pub(super) preflight: PreflightSettings,
     pub(super) trust: TrustSettings,
+    pub(super) oauth2: Option<OAuth2Settings>,
     pub(super) plugins: Vec<PluginEntry>,
 }
 
@@ -25,12 +29,13 @@ pub(super) fn resolve(raw: RawConfig<'_>, base: &Path, make: MakeSecrets, report
     let host = host_settings(raw.host, base, report);
     let preflight = preflight_settings(raw.preflight, base, report);
     let trust = trust_settings(raw.trust, report);
+    let oauth2 = raw.oauth2.and_then(|raw| oauth2::resolve(raw, base, report));
     // A file that is refused anyway must not leave new secrets behind.
     let make = if report.has_errors() { MakeSecrets::Ephemeral } else { make };
     let mut secrets = Secrets::new(base, make);
     let plugins = raw.plugins.into_iter().filter_map(|raw| plugin_entry(raw, base, &mut secrets, report)).collect();
     report.plugin = None;
-    Resolved { host, preflight, trust, plugins }
+    Resolved { host, preflight, trust, oauth2, plugins }
 }
 
 impl Default for HostSettings {
@@ -212,16 +217,16 @@ fn on_error(written: &Written<String>, report: &mut Report<'_>) -> OnError {
 }
 
 /// A whole number that the configuration may set: from `least` to `largest`.
-struct Number<T> {
-    key: &'static str,
-    unit: &'static str,
-    least: T,
-    largest: T,
-    default: T,
+pub(super) struct Number<T> {
+    pub(super) key: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) least: T,
+    pub(super) largest: T,
+    pub(super) default: T,
 }
 
 impl<T: Copy + Display + PartialOrd + TryFrom<i128>> Number<T> {
-    fn read(&self, written: Option<Written<i128>>, report: &mut Report<'_>) -> T {
+    pub(super) fn read(&self, written: Option<Written<i128>>, report: &mut Report<'_>) -> T {
         let Some(written) = written else { return self.default };
         let number = T::try_from(written.value).ok().filter(|number| (self.least..=self.largest).contains(number));
         if number.is_none() {
