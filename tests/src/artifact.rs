@@ -20,6 +20,8 @@ pub enum Plugin {
     Database,
     /// `plugins/jwt`: JSON Web Tokens.
     Jwt,
+    /// `plugins/oauth2`: the stores of an authorization server, and its tokens.
+    OAuth2,
     /// `plugins/audit`: an event sink that writes files.
     Audit,
     /// `tests/plugins/hostile`: does what its configuration says, right or wrong.
@@ -41,11 +43,12 @@ impl Plugin {
         &built().libraries.iter().find(|(plugin, _)| *plugin == self).expect("all are built").1
     }
 
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Signed,
         Self::Audit,
         Self::Database,
         Self::Jwt,
+        Self::OAuth2,
         Self::Hostile,
         Self::Undeclared,
         Self::Constructor,
@@ -59,6 +62,7 @@ impl Plugin {
             Self::Signed => "token_signed",
             Self::Database => "token_database",
             Self::Jwt => "token_jwt",
+            Self::OAuth2 => "token_oauth2",
             Self::Audit => "token_audit",
             Self::Hostile => "token_hostile",
             Self::Undeclared => "undeclared",
@@ -70,7 +74,8 @@ impl Plugin {
 
     /// Whether it is one of the examples beside the hostile plugin.
     fn is_example(self) -> bool {
-        !matches!(self, Self::Signed | Self::Audit | Self::Database | Self::Jwt | Self::Hostile)
+        let is_own = matches!(self, Self::Signed | Self::Audit | Self::Database | Self::Jwt | Self::OAuth2);
+        !is_own && self != Self::Hostile
     }
 }
 
@@ -104,7 +109,7 @@ fn built() -> &'static Built {
         for example in Plugin::ALL.into_iter().filter(|plugin| plugin.is_example()) {
             cargo.args(["--example", example.target()]);
         }
-        for package in ["host", "signed", "audit", "database", "jwt", "hostile"] {
+        for package in ["host", "signed", "audit", "database", "jwt", "oauth2", "hostile"] {
             cargo.args(["-p", &format!("token-{package}")]);
         }
         cargo.args(["--profile", profile()]).arg("--target-dir").arg(target_folder());

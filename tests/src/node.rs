@@ -13,8 +13,8 @@ use crate::{
     repository,
 };
 
-/// What is copied from `tests/node`: the script has to lie where its libraries do.
-const FILES: [&str; 3] = ["package.json", "package-lock.json", "jwt_oracle.mjs"];
+/// What is copied from `tests/node`: the scripts have to lie where their libraries do.
+const FILES: [&str; 4] = ["package.json", "package-lock.json", "jwt_oracle.mjs", "oauth2_client.mjs"];
 
 /// Node.js, and a folder with the libraries and scripts of `tests/node`.
 #[derive(Debug, Clone)]

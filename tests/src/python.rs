@@ -70,6 +70,28 @@ impl Python {
         MADE.get_or_init(|| Self::make("interop-jwt-venv", &packages)).clone()
     }
 
+    /// One that has clients of OAuth 2.0.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::with_datasette`].
+    pub fn with_oauth2_clients() -> Result<Self, Skip> {
+        static MADE: OnceLock<Result<Python, Skip>> = OnceLock::new();
+        let packages = ["authlib==1.9.10", "oauthlib==4.0.1", "requests==2.34.2", "requests-oauthlib==2.0.0"];
+        MADE.get_or_init(|| Self::make("interop-oauth2-clients-venv", &packages)).clone()
+    }
+
+    /// One that has python-oauth2, and what it keeps things with.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::with_datasette`].
+    pub fn with_python_oauth2() -> Result<Self, Skip> {
+        static MADE: OnceLock<Result<Python, Skip>> = OnceLock::new();
+        let packages = ["python-memcached==1.62", "python-oauth2==1.1.1", "redis==8.1.0"];
+        MADE.get_or_init(|| Self::make("interop-python-oauth2-venv", &packages)).clone()
+    }
+
     /// A call of it.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
