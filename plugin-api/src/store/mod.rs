@@ -57,7 +57,8 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     /// Not found.
     fn fetch_by_token(&self, token: &str) -> impl Future<Output = Result<AccessToken>> + Send;
 
-    /// The token that came with this refresh token. It may have expired itself.
+    /// The token that came with this refresh token. It may have expired itself. Its scopes are those of the refresh token,
+    /// of which the access token may have got fewer.
     ///
     /// # Errors
     ///

@@ -25,6 +25,8 @@ pub(crate) struct Forms {
     accepted: Vec<Form>,
 }
 
+/// What the host's authorization server lets its tokens begin with, whatever the plugin's own do.
+const HOSTS_PREFIX: &str = "tho_";
 const OPAQUE_CHARACTERS: usize = 43;
 const URANDOM_DIGITS: usize = 20;
 
@@ -46,13 +48,16 @@ impl Forms {
         Ok(forms)
     }
 
-    /// The prefix that all tokens begin with, if there is one.
-    pub(crate) fn claim(&self) -> Option<&str> {
-        (self.accepted == [Form::Opaque]).then_some(&*self.prefix)
+    /// The prefixes that all tokens begin with, if they do.
+    pub(crate) fn claims(&self) -> Option<[&str; 2]> {
+        (self.accepted == [Form::Opaque]).then_some([&*self.prefix, HOSTS_PREFIX])
     }
 
     /// Whether the store may know a token.
     pub(crate) fn accepts(&self, token: &str) -> bool {
+        if token.strip_prefix(HOSTS_PREFIX).is_some_and(is_opaque) {
+            return true;
+        }
         self.accepted.iter().any(|form| match form {
             Form::Opaque => token.strip_prefix(&*self.prefix).is_some_and(is_opaque),
             Form::Uuid4 => is_uuid4(token.as_bytes()),
@@ -117,21 +122,23 @@ mod tests {
     fn each_form_knows_what_it_makes_and_no_other() {
         let all = [Form::Opaque, Form::Uuid4, Form::Urandom];
         for made in all {
-            let forms = Forms::new("tho", made, &[]).unwrap();
+            let forms = Forms::new("acme", made, &[]).unwrap();
             let token = forms.create().unwrap();
             assert_ne!(token, forms.create().unwrap());
             for known in all {
-                assert_eq!(Forms::new("tho", known, &[]).unwrap().accepts(&token), known == made, "{token}");
+                assert_eq!(Forms::new("acme", known, &[]).unwrap().accepts(&token), known == made, "{token}");
             }
-            assert!(Forms::new("tho", Form::Opaque, &[made]).unwrap().accepts(&token));
+            assert!(Forms::new("acme", Form::Opaque, &[made]).unwrap().accepts(&token));
             for changed in [format!("{token}0"), token[1..].to_owned(), token.to_uppercase(), format!(" {token}")] {
                 assert!(!forms.accepts(&changed), "{changed}");
             }
         }
-        let forms = |made, accepted: &[Form]| Forms::new("tho", made, accepted).unwrap();
-        assert_eq!(forms(Form::Opaque, &[]).claim(), Some("tho_"));
-        assert_eq!(forms(Form::Opaque, &[Form::Uuid4]).claim(), None);
-        assert_eq!(forms(Form::Uuid4, &[]).claim(), None);
+        let forms = |made, accepted: &[Form]| Forms::new("acme", made, accepted).unwrap();
+        assert_eq!(forms(Form::Opaque, &[]).claims(), Some(["acme_", "tho_"]));
+        assert_eq!(forms(Form::Opaque, &[Form::Uuid4]).claims(), None);
+        assert_eq!(forms(Form::Uuid4, &[]).claims(), None);
+        let hosts = Forms::new("tho", Form::Opaque, &[]).unwrap().create().unwrap();
+        assert!([Form::Opaque, Form::Uuid4].iter().all(|made| forms(*made, &[]).accepts(&hosts)));
     }
 
     #[test]

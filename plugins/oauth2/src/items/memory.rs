@@ -19,12 +19,15 @@ use super::{Answer, Item, Items, Key, Next, Proof, Stored, is_over};
 pub(crate) struct Memory {
     /// By a part of the key that the maps do not use, so that threads seldom meet.
     shards: [Mutex<Shard>; SHARDS],
-    sets: Mutex<FxHashMap<Key, BTreeMap<[u8; Key::BYTES], Option<u64>>>>,
+    sets: Mutex<Sets>,
     count: AtomicUsize,
     max_items: usize,
 }
 
 const SHARDS: usize = 16;
+
+/// Of each set its keys, and when each expires.
+type Sets = FxHashMap<Key, BTreeMap<[u8; Key::BYTES], Option<u64>>>;
 
 #[derive(Debug, Default)]
 struct Shard {
@@ -94,7 +97,7 @@ impl Memory {
         Some(Item { stored: Arc::clone(&slot.stored), proof: Proof::Version(slot.version) })
     }
 
-    fn sets(&self) -> MutexGuard<'_, FxHashMap<Key, BTreeMap<[u8; Key::BYTES], Option<u64>>>> {
+    fn sets(&self) -> MutexGuard<'_, Sets> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,7 +50,7 @@ impl AsyncTokenHandler for PythonOauth2 {
     }
 
     fn claims(&self) -> Claims {
-        self.issuing.forms.claim().map_or_else(Claims::any, |prefix| Claims::prefixes([prefix]))
+        self.issuing.forms.claims().map_or_else(Claims::any, Claims::prefixes)
     }
 
     /// A token that is made to see whether that works would be left behind, and others would see it.

@@ -14,7 +14,7 @@ use token_plugin_api::{Migrations, PluginError, Result};
 
 use crate::{
     config::{PostgresConfig, SqliteConfig},
-    store::{self, Store, postgres::Postgres, sqlite::Sqlite},
+    store::{self, Backend, Store},
 };
 
 /// An item as it was read.
@@ -51,11 +51,6 @@ impl std::fmt::Debug for Write {
 /// A database of items.
 pub struct ItemDatabase(Backend);
 
-enum Backend {
-    Sqlite(Box<Sqlite>),
-    Postgres(Box<Postgres>),
-}
-
 impl std::fmt::Debug for ItemDatabase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("ItemDatabase").field(&self.name()).finish()
@@ -85,10 +80,7 @@ impl ItemDatabase {
         postgres: &PostgresConfig,
         folder: &Path,
     ) -> Result<Self> {
-        match store::backend(url, migrate, sqlite, postgres, folder)? {
-            store::Backend::Sqlite(sqlite) => Ok(Self(Backend::Sqlite(Box::new(sqlite)))),
-            store::Backend::Postgres(postgres) => Ok(Self(Backend::Postgres(Box::new(postgres)))),
-        }
+        store::backend(url, migrate, sqlite, postgres, folder).map(Self)
     }
 
     /// The item with this key, where nothing has to be waited for; `None`: it would be.

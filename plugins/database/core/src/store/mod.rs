@@ -238,15 +238,15 @@ impl fmt::Debug for dyn Store {
 /// When the URL is none of a database.
 pub(crate) fn open(config: &Config, folder: &Path) -> Result<Arc<dyn Store>> {
     match backend(config.url.as_str(), config.migrate, &config.sqlite, &config.postgres, folder)? {
-        Backend::Sqlite(sqlite) => Ok(Arc::new(sqlite)),
-        Backend::Postgres(postgres) => Ok(Arc::new(postgres)),
+        Backend::Sqlite(sqlite) => Ok(Arc::new(*sqlite)),
+        Backend::Postgres(postgres) => Ok(Arc::new(*postgres)),
     }
 }
 
 /// What there is.
 pub(crate) enum Backend {
-    Sqlite(sqlite::Sqlite),
-    Postgres(postgres::Postgres),
+    Sqlite(Box<sqlite::Sqlite>),
+    Postgres(Box<postgres::Postgres>),
 }
 
 /// The backend that a URL names.
@@ -267,12 +267,12 @@ pub(crate) fn backend(
             if sqlite::is_no_file_name(Path::new(path)) {
                 return wrong("expected `sqlite:` and the path of a file");
             }
-            Ok(Backend::Sqlite(sqlite::Sqlite::new(sqlite::Settings {
+            Ok(Backend::Sqlite(Box::new(sqlite::Sqlite::new(sqlite::Settings {
                 path: folder.join(path),
                 migrate,
                 cache_kib: sqlite.cache_kib,
                 mmap_bytes: sqlite.danger_mmap_bytes,
-            })))
+            }))))
         }
         Some(("postgres" | "postgresql", _)) => {
             let PostgresConfig { schema, connections, transactions, tls_root } = postgres;
@@ -284,7 +284,8 @@ pub(crate) fn backend(
                 migrate,
                 ..postgres::Settings::new(url)
             };
-            postgres::Postgres::new(&settings).map(Backend::Postgres).map_err(PluginError::invalid_argument)
+            let postgres = postgres::Postgres::new(&settings).map_err(PluginError::invalid_argument)?;
+            Ok(Backend::Postgres(Box::new(postgres)))
         }
         _ => wrong("expected `sqlite:PATH` or `postgres://...`"),
     }

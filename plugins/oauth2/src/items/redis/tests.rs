@@ -491,22 +491,59 @@ fn nobody_who_listens_is_an_error_in_time() {
 fn figures() {
     let server = Server::start().unwrap();
     let items = Arc::new(open(&server.url()));
-    let token = Stored::Token(Box::new(crate::items::TokenRecord { client_id: "web".into(), grant_type: "authorization_code".into(), data: Default::default(), expires_at: Some(2_000_000_000), refresh_expires_at: Some(2_000_000_000), scopes: vec!["read".into(), "write".into()], user_id: Some("ann".into()), family_id: Some(key("x").to_text()), refresh: Some(key("r")) }));
+    let token = Stored::Token(Box::new(crate::items::TokenRecord {
+        client_id: "web".into(),
+        grant_type: "authorization_code".into(),
+        data: Default::default(),
+        expires_at: Some(2_000_000_000),
+        refresh_expires_at: Some(2_000_000_000),
+        scopes: vec!["read".into(), "write".into()],
+        user_id: Some("ann".into()),
+        family_id: Some(key("x").to_text()),
+        refresh: Some(key("r")),
+    }));
     wait(items.put(key("a"), token, Some(2_000_000_000), 1_800_000_000));
     let place = format!("oauth2:{}", key("a").to_text());
     let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let client = ::redis::Client::open(server.url()).unwrap();
-    let con = rt.block_on(async { client.get_multiplexed_async_connection_with_config(&::redis::AsyncConnectionConfig::new().set_response_timeout(Some(TIMEOUT))).await.unwrap() });
-    async fn bare(con: &mut ::redis::aio::MultiplexedConnection, place: &str) { let v: Vec<u8> = ::redis::cmd("GET").arg(place).query_async(con).await.unwrap(); assert!(v.len() > 50); }
+    let con = rt.block_on(async {
+        client
+            .get_multiplexed_async_connection_with_config(
+                &::redis::AsyncConnectionConfig::new().set_response_timeout(Some(TIMEOUT)),
+            )
+            .await
+            .unwrap()
+    });
+    async fn bare(con: &mut ::redis::aio::MultiplexedConnection, place: &str) {
+        let v: Vec<u8> = ::redis::cmd("GET").arg(place).query_async(con).await.unwrap();
+        assert!(v.len() > 50);
+    }
     let single = |what: &str| {
         let n = 20_000u32;
         let (items, mut con, place) = (items.clone(), con.clone(), place.clone());
         let what = what.to_owned();
         rt.block_on(rt.spawn(async move {
             let mut times = Vec::new();
-            for _ in 0..n { let s = Instant::now(); match &*what { "bare" => bare(&mut con, &place).await, "run" => { let i = items.clone(); token_plugin_api::runtime::run(async move { assert!(i.get(key("a"), 1_800_000_000).await.unwrap().is_some()) }).await.unwrap() } _ => assert!(items.get(key("a"), 1_800_000_000).await.unwrap().is_some()) } times.push(s.elapsed()); }
-            times.sort(); times[times.len() / 2]
-        })).unwrap()
+            for _ in 0..n {
+                let s = Instant::now();
+                match &*what {
+                    "bare" => bare(&mut con, &place).await,
+                    "run" => {
+                        let i = items.clone();
+                        token_plugin_api::runtime::run(async move {
+                            assert!(i.get(key("a"), 1_800_000_000).await.unwrap().is_some())
+                        })
+                        .await
+                        .unwrap()
+                    }
+                    _ => assert!(items.get(key("a"), 1_800_000_000).await.unwrap().is_some()),
+                }
+                times.push(s.elapsed());
+            }
+            times.sort();
+            times[times.len() / 2]
+        }))
+        .unwrap()
     };
     let many = |what: &str| {
         let n = 3_000u32;
@@ -516,13 +553,32 @@ fn figures() {
             for _ in 0..64 {
                 let (items, mut con, place) = (items.clone(), con.clone(), place.clone());
                 let what = what.to_owned();
-                js.push(rt.spawn(async move { for _ in 0..n { match &*what { "bare" => bare(&mut con, &place).await, "run" => { let i = items.clone(); token_plugin_api::runtime::run(async move { assert!(i.get(key("a"), 1_800_000_000).await.unwrap().is_some()) }).await.unwrap() } _ => assert!(items.get(key("a"), 1_800_000_000).await.unwrap().is_some()) } } }));
+                js.push(rt.spawn(async move {
+                    for _ in 0..n {
+                        match &*what {
+                            "bare" => bare(&mut con, &place).await,
+                            "run" => {
+                                let i = items.clone();
+                                token_plugin_api::runtime::run(async move {
+                                    assert!(i.get(key("a"), 1_800_000_000).await.unwrap().is_some())
+                                })
+                                .await
+                                .unwrap()
+                            }
+                            _ => assert!(items.get(key("a"), 1_800_000_000).await.unwrap().is_some()),
+                        }
+                    }
+                }));
             }
-            for j in js { j.await.unwrap() }
+            for j in js {
+                j.await.unwrap()
+            }
         });
         f64::from(64 * n) / start.elapsed().as_secs_f64()
     };
     for _ in 0..4 {
-        for what in ["bare", "items", "run"] { eprintln!("{what}: one in flight {:?}, 64 in flight {:.0}/s", single(what), many(what)); }
+        for what in ["bare", "items", "run"] {
+            eprintln!("{what}: one in flight {:?}, 64 in flight {:.0}/s", single(what), many(what));
+        }
     }
 }

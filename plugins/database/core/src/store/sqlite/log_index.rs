@@ -52,8 +52,10 @@ impl LogIndex {
         if done != ffi::SQLITE_OK || file.is_null() {
             return None;
         }
-        // SAFETY: SQLite's own open file; the pointer to its methods is null or good for as long as that.
-        let methods = unsafe { (*file).pMethods.as_ref() }.filter(|methods| methods.iVersion >= 2)?;
+        // SAFETY: not null, and SQLite's own open file.
+        let methods = unsafe { (*file).pMethods };
+        // SAFETY: null, or good for as long as the file is open.
+        let methods = unsafe { methods.as_ref() }.filter(|methods| methods.iVersion >= 2)?;
         let map = methods.xShmMap?;
         let mut region = ptr::null_mut::<c_void>();
         // SAFETY: the method belongs to the file. Nothing is to be made longer (the `0`), and the region is the first one,
