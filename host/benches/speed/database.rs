@@ -112,10 +112,16 @@ fn lookups(effort: Effort, host: &Host, cached: &Host, path: &Path, tokens: &[St
     let digests: Vec<[u8; 32]> = tokens.iter().map(|token| digest(token)).collect();
     let connection = reader(path);
     let mut statement = connection.prepare(BARE).unwrap();
+    // All of them alike: a connection that sees a page first has to map it.
     for (token, digest) in tokens.iter().zip(&digests) {
         assert!(bare(&mut statement, digest).is_some());
         assert_eq!(cached.verify_token_blocking(token).unwrap().unwrap().id(), "root");
     }
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| tokens.iter().for_each(|token| drop(host.verify_token_blocking(token).unwrap().unwrap())));
+        }
+    });
     let (mut a, mut b, mut c) = (0, 0, 0);
     let unknown = &"0".repeat(40);
     let variants = vec![

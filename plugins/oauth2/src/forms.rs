@@ -49,8 +49,10 @@ impl Forms {
     }
 
     /// The prefixes that all tokens begin with, if they do.
-    pub(crate) fn claims(&self) -> Option<[&str; 2]> {
-        (self.accepted == [Form::Opaque]).then_some([&*self.prefix, HOSTS_PREFIX])
+    pub(crate) fn claims(&self) -> Option<Vec<&str>> {
+        let mut prefixes = vec![&*self.prefix, HOSTS_PREFIX];
+        prefixes.dedup();
+        (self.accepted == [Form::Opaque]).then_some(prefixes)
     }
 
     /// Whether the store may know a token.
@@ -134,9 +136,10 @@ mod tests {
             }
         }
         let forms = |made, accepted: &[Form]| Forms::new("acme", made, accepted).unwrap();
-        assert_eq!(forms(Form::Opaque, &[]).claims(), Some(["acme_", "tho_"]));
+        assert_eq!(forms(Form::Opaque, &[]).claims(), Some(vec!["acme_", "tho_"]));
         assert_eq!(forms(Form::Opaque, &[Form::Uuid4]).claims(), None);
         assert_eq!(forms(Form::Uuid4, &[]).claims(), None);
+        assert_eq!(Forms::new("tho", Form::Opaque, &[]).unwrap().claims(), Some(vec!["tho_"]));
         let hosts = Forms::new("tho", Form::Opaque, &[]).unwrap().create().unwrap();
         assert!([Form::Opaque, Form::Uuid4].iter().all(|made| forms(*made, &[]).accepts(&hosts)));
     }

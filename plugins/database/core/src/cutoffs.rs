@@ -101,15 +101,14 @@ impl Cutoffs {
         Place(self.latest.load(Ordering::SeqCst))
     }
 
+    /// Whether notices are heard, and none came since this place: then what was read holds, whosever it is.
+    pub(crate) fn are_unchanged_since(&self, read: Place) -> bool {
+        self.hears.load(Ordering::SeqCst) && read.0 >= self.latest.load(Ordering::SeqCst)
+    }
+
     /// Whether what was read at this place still holds for a token of this actor and generator.
     pub(crate) fn hold(&self, read: Place, actor_id: &str, generator_id: &str) -> bool {
-        if !self.hears.load(Ordering::SeqCst) {
-            return false;
-        }
-        if read.0 >= self.latest.load(Ordering::SeqCst) {
-            return true;
-        }
-        if read.0 < self.everyone.load(Ordering::SeqCst) {
+        if !self.hears.load(Ordering::SeqCst) || read.0 < self.everyone.load(Ordering::SeqCst) {
             return false;
         }
         let is_later = |named: &ArcSwap<HashMap<String, u64>>, name: &str| {

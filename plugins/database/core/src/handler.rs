@@ -135,13 +135,12 @@ impl Database {
     /// The same, of what the cache has.
     fn judged_from_cache(&self, now: u64, found: Option<&Found>) -> Result<Verdict> {
         let Some(found) = found else { return Ok(Verdict::NotRecognized) };
-        let verdict = self.judge.judge_with(&found.known, now, || found.claims.clone());
-        if let Ok(Verdict::Accepted(_)) = verdict
-            && found.is_first_use_at(now)
-        {
-            self.uses.note(found.known.id, now);
+        let good = found.ready.as_ref().filter(|ready| ready.expires_at.is_none_or(|expires_at| now < expires_at));
+        let Some(ready) = good else { return self.judged(now, Some(&found.known)) };
+        if found.is_first_use_at(now) {
+            self.uses.note(ready.id, now);
         }
-        verdict
+        Ok(self.judge.accept(ready))
     }
 
     fn found(&self, digests: &Digests<'_>, found: Digest, known: &Known) {

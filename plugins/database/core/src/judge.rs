@@ -6,6 +6,7 @@ use serde_json::Value;
 use token_plugin_api::{Actor, PluginError, Reason, ReasonKind, Result, Verdict, utc_text};
 
 use crate::{
+    cache::Ready,
     config::PolicyDefault,
     store::{Invalidated, Known},
 };
@@ -26,11 +27,6 @@ impl Judge {
     ///
     /// When what the store knows cannot be read.
     pub(crate) fn judge(&self, known: &Known, now: u64) -> Result<Verdict> {
-        self.judge_with(known, now, || self.claims(known))
-    }
-
-    /// [`Judge::judge`], with claims that were written before.
-    pub(crate) fn judge_with(&self, known: &Known, now: u64, claims: impl FnOnce() -> String) -> Result<Verdict> {
         let rejected = |kind, message: String| Ok(Verdict::Rejected(Reason::new(kind, message)));
         if let Some(Invalidated { at, reason }) = &known.invalidated {
             let date = utc_text(*at);
@@ -49,14 +45,24 @@ impl Judge {
             let date = utc_text(since);
             return rejected(ReasonKind::Disabled, format!("The owner of this API token was deactivated on {date}."));
         }
-        self.actor(known, claims()).map(Verdict::Accepted)
+        self.actor(known).map(Verdict::Accepted)
+    }
+
+    /// The verdict on a token of which all was written before, and which has not expired; the same as [`Judge::judge`]'s.
+    pub(crate) fn accept(&self, ready: &Ready) -> Verdict {
+        let (actor_id, claims) = ready.actor_and_claims();
+        let mut actor = Actor::new(actor_id, self.kind.clone());
+        if let Some(expires_at) = ready.expires_at {
+            actor = actor.expires_at(expires_at);
+        }
+        Verdict::Accepted(actor.with_claims_text(claims))
     }
 
     pub(crate) fn is_deprecated(&self, generator_id: &str) -> bool {
         self.deprecated.iter().any(|deprecated| deprecated == generator_id)
     }
 
-    fn actor(&self, known: &Known, claims: String) -> Result<Actor> {
+    fn actor(&self, known: &Known) -> Result<Actor> {
         let mut actor = Actor::new(known.actor_id.as_str(), self.kind.clone());
         if let Some(expires_at) = known.expires_at {
             actor = actor.expires_at(expires_at);
@@ -66,7 +72,7 @@ impl Judge {
             let unreadable = |_| PluginError::failed("the restrictions of a token cannot be read");
             actor = actor.restricted_to(serde_json::from_str(restrictions).map_err(unreadable)?);
         }
-        Ok(actor.with_claims_text(claims))
+        Ok(actor.with_claims_text(self.claims(known)))
     }
 
     /// What is said of a token's actor beside its id, as JSON.
