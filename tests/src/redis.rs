@@ -329,7 +329,9 @@ impl RedisCluster {
     pub fn is_complete(&self) -> bool {
         self.nodes.iter().all(|node| {
             let info = node.ask(["CLUSTER", "INFO"]).text();
-            ["cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:3"].iter().all(|line| info.contains(line))
+            ["cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:3"]
+                .iter()
+                .all(|line| info.contains(line))
         })
     }
 

@@ -205,7 +205,10 @@ fn our_tokens_are_found_and_refreshed_there() {
             "grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": "web", "client_secret": "hunter2",
         });
         let answer = both.ask("post", json!({ "form": form }));
-        assert_eq!((&answer["status"], &answer["body"]["error"]), (&json!("400 Bad Request"), &json!("invalid_request")));
+        assert_eq!(
+            (&answer["status"], &answer["body"]["error"]),
+            (&json!("400 Bad Request"), &json!("invalid_request"))
+        );
     }
 }
 
@@ -331,6 +334,12 @@ fn clients_are_shared_but_for_those_that_python_cannot_use() {
     assert!(is_not_found(block_on(clients.remove_client("our"))));
     assert!(is_not_found(both.fetch_refresh("their")), "a client is no token");
     assert_eq!(both.found("fetch_by_client_id", json!({ "client_id": "our" })), Value::Null);
+
+    let Server::Redis(redis) = &both.server else { panic!("it is on Redis") };
+    redis.ask(["SET", "oauth2_pickled", "(dp0\nVclient_id\np1\nVhunter2"]);
+    let error = both.fetch("pickled").unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Plugin, "what cannot be read is no answer: {error}");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
 }
 
 #[test]
@@ -348,7 +357,7 @@ fn what_is_written_here_expires_and_lies_where_python_looks_or_apart() {
     let Server::Redis(redis) = &both.server else { panic!("it is on Redis") };
     let keys = redis.keys();
     let (apart, shared): (Vec<&String>, Vec<&String>) = keys.iter().partition(|key| key.starts_with("oauth2:python:"));
-    let mut expected = vec![
+    let mut expected = [
         format!("oauth2_{created}"),
         "oauth2_c3".to_owned(),
         "oauth2_rotated-10".to_owned(),

@@ -16,6 +16,11 @@
 //! ```
 //!
 //! [`items::Items`] is the wall: a backend knows keys, bytes and times, and nothing of tokens.
+//!
+//! # The other layout
+//!
+//! With `layout = "python-oauth2"` things are kept on Redis or memcached as that library keeps them, so that both run side
+//! by side during a move. It reads tokens, codes and secrets in plain text, and so they are kept: see `python`.
 
 mod config;
 mod forms;

@@ -56,7 +56,7 @@ enum Aftermath {
     /// A cluster has not done it, and may when it is asked again: it has moved the key, or the connection to a node was
     /// not there.
     Again,
-    /// It may have been done: the connection was lost, perhaps long ago.
+    /// It may have been done, or not: the connection was lost, perhaps long ago, or is of no use.
     Lost,
     /// Whatever happened, to ask again would not help.
     Final,
@@ -171,12 +171,14 @@ impl Shared {
     }
 
     fn aftermath(&self, error: &RedisError) -> Aftermath {
-        let is_cluster = matches!(self.target, Target::Cluster(_));
+        let is_cluster = self.is_cluster();
         match error.kind() {
             ErrorKind::ClusterConnectionNotFound => Aftermath::Again,
             ErrorKind::Server(
                 ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain | ServerErrorKind::ReadOnly,
             ) if is_cluster => Aftermath::Again,
+            // Its name may lead to another server by now, which has taken over.
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => Aftermath::Lost,
             _ if error.is_unrecoverable_error() => Aftermath::Lost,
             _ => Aftermath::Final,
         }
@@ -252,6 +254,10 @@ impl Shared {
         }
     }
 
+    fn is_cluster(&self) -> bool {
+        matches!(self.target, Target::Cluster(_))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -264,7 +270,7 @@ impl Shared {
         };
         let is_code = |code: &&str| code.bytes().all(|byte| byte.is_ascii_uppercase());
         match (error.kind(), error.code().filter(is_code)) {
-            (ErrorKind::Server(ServerErrorKind::Moved), _) => {
+            (ErrorKind::Server(ServerErrorKind::Moved), _) if !self.is_cluster() => {
                 self.error("it is a node of a cluster: expected `redis+cluster://` in `url`")
             }
             (_, Some(code)) => self.error(format!("the server says {code}")),

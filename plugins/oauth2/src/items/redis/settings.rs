@@ -30,7 +30,7 @@ pub(super) struct Checked {
 
 /// What is connected to.
 pub(super) enum Target {
-    Server(redis::Client),
+    Server(Box<redis::Client>),
     Cluster(Box<redis::cluster::ClusterClient>),
 }
 
@@ -43,6 +43,9 @@ impl Settings {
     ///
     /// What is wrong with them, without quoting the URL: there may be a password in it.
     pub(super) fn check(&self) -> Result<Checked, String> {
+        if self.prefix.is_empty() {
+            return Err("`key_prefix`: expected at least one character".to_owned());
+        }
         if self.timeout.is_zero() {
             return Err("`redis.timeout_ms`: expected at least 1".to_owned());
         }
@@ -66,7 +69,7 @@ impl Settings {
                 Some(certificates) => redis::Client::build_with_tls(info, certificates),
                 None => redis::Client::open(info),
             };
-            (Target::Server(client.map_err(unusable)?), name)
+            (Target::Server(Box::new(client.map_err(unusable)?)), name)
         };
         Ok(Checked { target, name })
     }
@@ -219,6 +222,7 @@ mod tests {
             change(&mut settings);
             settings.check().err().unwrap()
         };
+        assert!(refused(|settings| settings.prefix.clear()).starts_with("`key_prefix`: "));
         assert_eq!(refused(|settings| settings.timeout = Duration::ZERO), "`redis.timeout_ms`: expected at least 1");
         let error = refused(|settings| settings.tls_root = Some("/nowhere".into()));
         assert!(error.starts_with("`redis.tls_root`: /nowhere: "), "{error}");

@@ -212,6 +212,29 @@ fn redis_cluster_keeps_the_contract_and_loses_a_master_with_its_keys() {
         });
         assert_eq!(stored(wait(items.get(key(name), NOW))), Some(code(name)));
     }
+    cluster.nodes.iter().for_each(Server::kill);
+    refusal(items.get(key("k0"), NOW));
+    cluster.nodes.iter().for_each(Server::restart);
+    for name in &names {
+        wait_until("the whole cluster is used again", || pollster::block_on(items.get(key(name), NOW)).ok());
+    }
+}
+
+#[test]
+fn a_server_that_only_reads_is_left_for_the_one_that_took_over() {
+    let test = "a_server_that_only_reads_is_left_for_the_one_that_took_over";
+    let Some(server) = skipped(test, Server::start()) else { return };
+    let items = open(&server.url());
+    wait(items.put(key("a"), code("a"), None, NOW));
+    let clients = || server.ask(["CLIENT", "LIST", "TYPE", "NORMAL"]).text();
+    let ours = |clients: String| clients.lines().next().and_then(|line| line.split(' ').next().map(str::to_owned));
+    let before = ours(clients());
+    server.ask(["REPLICAOF", "127.0.0.1", "1"]);
+    let error = refusal(items.put(key("a"), code("b"), None, NOW));
+    assert_eq!(error, format!("{}: the server says READONLY", items.name()));
+    server.ask(["REPLICAOF", "NO", "ONE"]);
+    wait(items.put(key("a"), code("b"), None, NOW));
+    assert_ne!(ours(clients()), before, "over a connection of its own");
 }
 
 #[test]
@@ -417,7 +440,7 @@ fn passwords_are_told_and_never_shown() {
 
 #[test]
 fn tls_is_for_those_who_trust_the_authority() {
-    let options = RedisOptions { tls: true, password: Some(PASSWORD), ..Default::default() };
+    let options = RedisOptions { tls: true, password: Some(PASSWORD) };
     let test = "tls_is_for_those_who_trust_the_authority";
     let Some(server) = skipped(test, Server::start_with(options)) else { return };
     let root = Some(Server::authority());
@@ -435,7 +458,7 @@ fn tls_is_for_those_who_trust_the_authority() {
 
 #[test]
 fn a_cluster_with_tls_and_a_password() {
-    let options = RedisOptions { tls: true, password: Some(PASSWORD), ..Default::default() };
+    let options = RedisOptions { tls: true, password: Some(PASSWORD) };
     let Some(cluster) = skipped("a_cluster_with_tls_and_a_password", RedisCluster::start_with(options)) else { return };
     keeps_the_contract(&open_with(&cluster.url_tls(), Some(Server::authority())));
     let error = refusal(open(&cluster.url_tls()).get(key("a"), NOW));
@@ -484,101 +507,4 @@ fn nobody_who_listens_is_an_error_in_time() {
     let cluster = open(&url.replace("redis", "redis+cluster"));
     let error = refusal(cluster.get(key("a"), NOW));
     assert!(!error.contains("hunter2"), "{error}");
-}
-
-#[test]
-#[ignore = "figures"]
-fn figures() {
-    let server = Server::start().unwrap();
-    let items = Arc::new(open(&server.url()));
-    let token = Stored::Token(Box::new(crate::items::TokenRecord {
-        client_id: "web".into(),
-        grant_type: "authorization_code".into(),
-        data: Default::default(),
-        expires_at: Some(2_000_000_000),
-        refresh_expires_at: Some(2_000_000_000),
-        scopes: vec!["read".into(), "write".into()],
-        user_id: Some("ann".into()),
-        family_id: Some(key("x").to_text()),
-        refresh: Some(key("r")),
-    }));
-    wait(items.put(key("a"), token, Some(2_000_000_000), 1_800_000_000));
-    let place = format!("oauth2:{}", key("a").to_text());
-    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let client = ::redis::Client::open(server.url()).unwrap();
-    let con = rt.block_on(async {
-        client
-            .get_multiplexed_async_connection_with_config(
-                &::redis::AsyncConnectionConfig::new().set_response_timeout(Some(TIMEOUT)),
-            )
-            .await
-            .unwrap()
-    });
-    async fn bare(con: &mut ::redis::aio::MultiplexedConnection, place: &str) {
-        let v: Vec<u8> = ::redis::cmd("GET").arg(place).query_async(con).await.unwrap();
-        assert!(v.len() > 50);
-    }
-    let single = |what: &str| {
-        let n = 20_000u32;
-        let (items, mut con, place) = (items.clone(), con.clone(), place.clone());
-        let what = what.to_owned();
-        rt.block_on(rt.spawn(async move {
-            let mut times = Vec::new();
-            for _ in 0..n {
-                let s = Instant::now();
-                match &*what {
-                    "bare" => bare(&mut con, &place).await,
-                    "run" => {
-                        let i = items.clone();
-                        token_plugin_api::runtime::run(async move {
-                            assert!(i.get(key("a"), 1_800_000_000).await.unwrap().is_some())
-                        })
-                        .await
-                        .unwrap()
-                    }
-                    _ => assert!(items.get(key("a"), 1_800_000_000).await.unwrap().is_some()),
-                }
-                times.push(s.elapsed());
-            }
-            times.sort();
-            times[times.len() / 2]
-        }))
-        .unwrap()
-    };
-    let many = |what: &str| {
-        let n = 3_000u32;
-        let start = Instant::now();
-        rt.block_on(async {
-            let mut js = Vec::new();
-            for _ in 0..64 {
-                let (items, mut con, place) = (items.clone(), con.clone(), place.clone());
-                let what = what.to_owned();
-                js.push(rt.spawn(async move {
-                    for _ in 0..n {
-                        match &*what {
-                            "bare" => bare(&mut con, &place).await,
-                            "run" => {
-                                let i = items.clone();
-                                token_plugin_api::runtime::run(async move {
-                                    assert!(i.get(key("a"), 1_800_000_000).await.unwrap().is_some())
-                                })
-                                .await
-                                .unwrap()
-                            }
-                            _ => assert!(items.get(key("a"), 1_800_000_000).await.unwrap().is_some()),
-                        }
-                    }
-                }));
-            }
-            for j in js {
-                j.await.unwrap()
-            }
-        });
-        f64::from(64 * n) / start.elapsed().as_secs_f64()
-    };
-    for _ in 0..4 {
-        for what in ["bare", "items", "run"] {
-            eprintln!("{what}: one in flight {:?}, 64 in flight {:.0}/s", single(what), many(what));
-        }
-    }
 }
