@@ -6,13 +6,13 @@
 use std::{
     fmt,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::OnceLock,
     task::{Context, Poll},
 };
 
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     task::{JoinError, JoinHandle},
 };
 
@@ -79,6 +79,31 @@ impl<T> Drop for Task<T> {
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").finish_non_exhaustive()
+    }
+}
+
+/// Does work that wants timers and sockets of the plugin's runtime where it is awaited, on whatever thread that is, and
+/// not as a task of its own: that would be another thread to wake for each call. What it waits for happens on the plugin's
+/// runtime all the same.
+///
+/// # Errors
+///
+/// When the runtime could not be started.
+pub async fn entered<F: Future>(work: F) -> Result<F::Output> {
+    Ok(Entered { runtime: runtime()?.handle(), work: pin!(work) }.await)
+}
+
+struct Entered<'w, F> {
+    runtime: &'static Handle,
+    work: Pin<&'w mut F>,
+}
+
+impl<F: Future> Future for Entered<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let _inside = self.runtime.enter();
+        self.work.as_mut().poll(context)
     }
 }
 

@@ -142,7 +142,9 @@ fn a_server_goes_and_comes_back(url: &str, stop: impl FnOnce(), start: impl FnOn
     assert!(is_plugin_error(block_on(host.verify_token(&value))), "it fails closed");
     assert!(is_plugin_error(block_on(tokens.save_token(&AccessToken::new("web", "password", "b")))));
     start();
-    wait_until("the server is asked again", || (!is_plugin_error(block_on(tokens.fetch_by_token(&value)))).then_some(()));
+    wait_until("the server is asked again", || {
+        (!is_plugin_error(block_on(tokens.fetch_by_token(&value)))).then_some(())
+    });
     let error = block_on(tokens.fetch_by_token(&value)).unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::NotFound("access token".to_owned()), "what it forgot is not there: {error}");
     assert_eq!(block_on(host.verify_token(&value)).unwrap(), None);

@@ -15,6 +15,7 @@ mod latency;
 mod libraries;
 mod loading;
 mod machine;
+mod oauth2;
 mod reloading;
 mod sampler;
 mod scaling;
@@ -40,10 +41,11 @@ fn main() {
 type Section = (&'static str, fn(Effort));
 
 /// What is measured; a few alone by name, as in `cargo bench -p token-host -- jwt`.
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     ("boundary", boundary::measure),
     ("jwt", jwt::measure),
     ("database", database::measure),
+    ("oauth2", oauth2::measure),
     ("scaling", scaling::measure),
     ("threads", threads::measure),
     ("loading", loading::measure),

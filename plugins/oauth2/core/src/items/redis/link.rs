@@ -15,10 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    entered::entered,
-    settings::{Checked, Settings, Target},
-};
+use super::settings::{Checked, Settings, Target};
 
 /// The one connection. Calls are sent at once, behind those that are not answered yet.
 pub(super) struct Link(Arc<Shared>);
@@ -115,7 +112,7 @@ impl Link {
 
     async fn in_time(&self, work: impl Future<Output = Result<Value>>) -> Result<Value> {
         let late = |_| self.0.error(format!("it did not answer within {} ms", self.0.timeout.as_millis()));
-        entered(async { timeout(self.0.timeout, work).await.map_err(late)? }).await?
+        runtime::entered(async { timeout(self.0.timeout, work).await.map_err(late)? }).await?
     }
 
     /// What is answered that fits no command of ours.

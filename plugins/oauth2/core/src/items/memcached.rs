@@ -90,7 +90,7 @@ impl Memcached {
         &self,
         ask: impl Future<Output = Result<T, client::Error>> + Send + 'static,
     ) -> Result<T> {
-        runtime::run(ask).await?.map_err(|error| {
+        runtime::entered(ask).await?.map_err(|error| {
             // The cause names neither keys nor values.
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             PluginError::failed(format!("{}: {error}{cause}", self.name))

@@ -9,7 +9,6 @@
 //! clock [`GRACE_SECONDS`] later, counted from when it was written: so it matters little what Redis takes for the time,
 //! and a host whose clock is behind the others' finds the same.
 
-mod entered;
 mod link;
 mod settings;
 #[cfg(test)]
