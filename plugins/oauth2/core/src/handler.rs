@@ -87,7 +87,7 @@ impl Issuing {
         let actor_id = self.actor_id(record);
         let mut actor = Actor::new(actor_id, self.kind.clone())
             .claim("token_id", id)
-            .claim("client_id", record.client_id.as_str())
+            .claim("client_id", &*record.client_id)
             // RFC 9068 §2.2.3
             .claim("scope", record.scopes.join(" "));
         if let Some(expires_at) = record.expires_at {
@@ -143,8 +143,8 @@ impl Issuing {
         shown.created_at = None;
         shown.expires_at = record.expires_at;
         shown.note = record.data.get("note").and_then(Value::as_str).map(str::to_owned);
-        shown.extra.insert("client_id".to_owned(), record.client_id.into());
-        shown.extra.insert("grant_type".to_owned(), record.grant_type.into());
+        shown.extra.insert("client_id".to_owned(), (*record.client_id).into());
+        shown.extra.insert("grant_type".to_owned(), (*record.grant_type).into());
         shown.extra.insert("scope".to_owned(), record.scopes.join(" ").into());
         shown
     }

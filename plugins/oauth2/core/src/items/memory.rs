@@ -2,7 +2,8 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, hash_map::Entry},
+    collections::{BTreeMap, BinaryHeap, HashSet, hash_map::Entry},
+    hash::Hash,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,7 +13,7 @@ use std::{
 use rustc_hash::FxHashMap;
 use token_plugin_api::{PluginError, Result};
 
-use super::{Answer, Item, Items, Key, Next, Proof, Stored, is_over};
+use super::{Answer, Item, Items, Key, Next, Proof, Stored, TokenRecord, is_over};
 
 /// Items in memory: at most so many, none of which is forgotten before it expires.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Memory {
     /// By a part of the key that the maps do not use, so that threads seldom meet.
     shards: [Mutex<Shard>; SHARDS],
     sets: Mutex<Sets>,
+    shared: Mutex<SharedTexts>,
     count: AtomicUsize,
     max_items: usize,
 }
@@ -50,6 +52,7 @@ impl Memory {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             sets: Mutex::default(),
+            shared: Mutex::default(),
             count: AtomicUsize::new(0),
             max_items,
         }
@@ -60,6 +63,17 @@ impl Memory {
         self.shards[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An item whose texts that many others have too are those of the others.
+    fn shared(&self, mut stored: Stored) -> Stored {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut stored {
+            Stored::Token(record) => shared.share(record),
+            Stored::RefreshToken(record) => shared.share(&mut record.token),
+            _ => {}
+        }
+        stored
+    }
+
     /// Puts an item into its shard.
     ///
     /// # Errors
@@ -68,7 +82,7 @@ impl Memory {
     fn write(&self, shard: &mut Shard, key: Key, stored: Stored, expires_at: Option<u64>, now: u64) -> Result<()> {
         shard.expire(now, &self.count);
         shard.written += 1;
-        let slot = Slot { stored: Arc::new(stored), expires_at, version: shard.written };
+        let slot = Slot { stored: Arc::new(self.shared(stored)), expires_at, version: shard.written };
         match shard.items.entry(key) {
             Entry::Occupied(mut place) => _ = place.insert(slot),
             Entry::Vacant(place) => {
@@ -99,6 +113,39 @@ impl Memory {
 
     fn sets(&self) -> MutexGuard<'_, Sets> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Texts that many tokens have: each once.
+#[derive(Debug, Default)]
+struct SharedTexts {
+    texts: HashSet<Arc<str>>,
+    scopes: HashSet<Arc<[String]>>,
+    /// How many there may be before those that nobody has are dropped.
+    most: usize,
+}
+
+impl SharedTexts {
+    fn share(&mut self, record: &mut TokenRecord) {
+        for text in [&mut record.client_id, &mut record.grant_type] {
+            share(&mut self.texts, text);
+        }
+        share(&mut self.scopes, &mut record.scopes);
+        if self.texts.len() + self.scopes.len() > self.most {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
+            self.scopes.retain(|scopes| Arc::strong_count(scopes) > 1);
+            self.most = 2 * (self.texts.len() + self.scopes.len()) + LEAST_SHARED;
+        }
+    }
+}
+
+/// So many are kept before it is looked whether anybody has them.
+const LEAST_SHARED: usize = 1_000;
+
+fn share<T: ?Sized + Eq + Hash>(known: &mut HashSet<Arc<T>>, new: &mut Arc<T>) {
+    match known.get(&**new) {
+        Some(known) => *new = Arc::clone(known),
+        None => _ = known.insert(Arc::clone(new)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`Stored`]: what is kept under a key; where a backend keeps bytes, as JSON with a version.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use token_plugin_api::{Client, PluginError, Result};
@@ -21,16 +23,17 @@ pub(crate) enum Stored {
 /// What tokens and codes have in common.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TokenRecord {
-    pub(crate) client_id: String,
-    pub(crate) grant_type: String,
+    // Shared: many tokens have the same.
+    pub(crate) client_id: Arc<str>,
+    pub(crate) grant_type: Arc<str>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(crate) data: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refresh_expires_at: Option<u64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+    pub(crate) scopes: Arc<[String]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) user_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,7 +47,6 @@ pub(crate) struct TokenRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RefreshRecord {
     /// The scopes are the refresh token's own: an access token may have fewer.
-    #[serde(flatten)]
     pub(crate) token: TokenRecord,
     /// The access token that came with it.
     pub(crate) access: Key,
@@ -91,11 +93,23 @@ struct Written<'s> {
     stored: &'s Stored,
 }
 
+/// Without what serde has for this: that would read everything twice, and a token is read for each verification.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Read {
     v: u32,
-    #[serde(flatten)]
-    stored: Stored,
+    token: Option<Box<TokenRecord>>,
+    refresh_token: Option<Box<RefreshRecord>>,
+    family: Option<FamilyRecord>,
+    last_token: Option<Key>,
+    code: Option<Box<CodeRecord>>,
+    client: Option<Box<Client>>,
+}
+
+/// What all versions have.
+#[derive(Deserialize)]
+struct AnyVersion {
+    v: u32,
 }
 
 impl Stored {
@@ -108,10 +122,79 @@ impl Stored {
     ///
     /// When it is of another version, or none of ours. The error quotes nothing of it.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self> {
-        match serde_json::from_slice::<Read>(json) {
-            Ok(Read { v: VERSION, stored }) => Ok(stored),
-            Ok(Read { v, .. }) => Err(PluginError::failed(format!("an item has the version {v}, expected {VERSION}"))),
-            Err(_) => Err(PluginError::failed("an item cannot be read: another program wrote it")),
+        let read = serde_json::from_slice::<Read>(json).ok().filter(|read| read.v == VERSION);
+        if let Some(stored) = read.and_then(Read::into_stored) {
+            return Ok(stored);
+        }
+        Err(PluginError::failed(match serde_json::from_slice::<AnyVersion>(json) {
+            Ok(AnyVersion { v }) if v != VERSION => format!("an item has the version {v}, expected {VERSION}"),
+            _ => "an item cannot be read: another program wrote it".to_owned(),
+        }))
+    }
+}
+
+impl Read {
+    /// The one thing that it is.
+    fn into_stored(self) -> Option<Stored> {
+        let Self { v: _, token, refresh_token, family, last_token, code, client } = self;
+        let all = [
+            token.map(Stored::Token),
+            refresh_token.map(Stored::RefreshToken),
+            family.map(Stored::Family),
+            last_token.map(Stored::LastToken),
+            code.map(Stored::Code),
+            client.map(Stored::Client),
+        ];
+        let mut there = all.into_iter().flatten();
+        there.next().filter(|_| there.next().is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::items::Kind;
+
+    #[test]
+    fn everything_comes_back_from_json() {
+        let key = Key::new(Kind::Token, ["a"]);
+        let token = TokenRecord {
+            client_id: "web".into(),
+            grant_type: "password".into(),
+            data: Map::new(),
+            expires_at: Some(5),
+            refresh_expires_at: None,
+            scopes: ["read".to_owned()].into(),
+            user_id: None,
+            family_id: Some("f".to_owned()),
+            refresh: None,
+        };
+        let refresh = RefreshRecord { token: token.clone(), access: key, used: true };
+        for stored in [
+            Stored::Token(token.into()),
+            Stored::RefreshToken(refresh.into()),
+            Stored::Family(FamilyRecord::Revoked),
+            Stored::Family(FamilyRecord::Live { members: vec![key], until: None }),
+            Stored::LastToken(key),
+            Stored::Client(Client::new("web").into()),
+        ] {
+            assert_eq!(Stored::from_json(&stored.to_json().unwrap()).unwrap(), stored);
+        }
+    }
+
+    #[test]
+    fn what_is_none_of_ours_is_told_without_a_word_of_it() {
+        for (json, expected) in [
+            (r#"{"v":2,"token":{"new":"secret"}}"#, "an item has the version 2, expected 1"),
+            (r#"{"v":1}"#, "an item cannot be read: another program wrote it"),
+            (r#"{"v":1,"secret":1}"#, "an item cannot be read: another program wrote it"),
+            (
+                r#"{"v":1,"family":"revoked","last_token":null,"code":null,"token":{}}"#,
+                "an item cannot be read: another program wrote it",
+            ),
+            ("secret", "an item cannot be read: another program wrote it"),
+        ] {
+            assert_eq!(Stored::from_json(json.as_bytes()).unwrap_err().to_string(), expected, "{json}");
         }
     }
 }

@@ -32,12 +32,12 @@ impl PythonOauth2 {
 
 fn record(token: AccessToken) -> TokenRecord {
     TokenRecord {
-        client_id: token.client_id,
-        grant_type: token.grant_type,
+        client_id: token.client_id.into(),
+        grant_type: token.grant_type.into(),
         data: token.data,
         expires_at: token.expires_at,
         refresh_expires_at: token.refresh_expires_at,
-        scopes: token.scopes,
+        scopes: token.scopes.into(),
         user_id: token.user_id,
         family_id: None,
         refresh: None,

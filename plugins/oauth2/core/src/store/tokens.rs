@@ -47,12 +47,12 @@ impl TokenRecord {
         // A refresh token has a family, so that a second use of it can be held against what came from the first.
         let family_id = token.family_id.clone().or_else(|| refresh.map(Key::to_text));
         Self {
-            client_id: token.client_id.clone(),
-            grant_type: token.grant_type.clone(),
+            client_id: token.client_id.as_str().into(),
+            grant_type: token.grant_type.as_str().into(),
             data: token.data.clone(),
             expires_at: token.expires_at,
             refresh_expires_at: refresh.and(token.refresh_expires_at),
-            scopes: token.scopes.clone(),
+            scopes: token.scopes.as_slice().into(),
             user_id: token.user_id.clone(),
             family_id,
             refresh,
@@ -60,14 +60,13 @@ impl TokenRecord {
     }
 
     /// The token, without its value and that of its refresh token, of which nothing is known here.
-    fn to_token(&self) -> AccessToken {
-        let mut token = AccessToken::new(self.client_id.as_str(), self.grant_type.as_str(), "");
+    fn into_token(self) -> AccessToken {
+        let mut token = AccessToken::new(&*self.client_id, &*self.grant_type, "");
         token.token = None;
-        token.data.clone_from(&self.data);
+        token.data = self.data;
         (token.expires_at, token.refresh_expires_at) = (self.expires_at, self.refresh_expires_at);
-        token.scopes.clone_from(&self.scopes);
-        token.user_id.clone_from(&self.user_id);
-        token.family_id.clone_from(&self.family_id);
+        token.scopes = self.scopes.to_vec();
+        (token.user_id, token.family_id) = (self.user_id, self.family_id);
         token
     }
 }
@@ -86,9 +85,9 @@ impl Kept {
 
     async fn token_by_key(&self, key: Key) -> Result<AccessToken> {
         let item = self.items.get(key, self.now()).await?.ok_or_else(not_found)?;
-        match &*item.stored {
+        match Arc::unwrap_or_clone(item.stored) {
             Stored::Token(record) if is_over(record.expires_at, self.now()) => Err(not_found()),
-            Stored::Token(record) => Ok(record.to_token()),
+            Stored::Token(record) => Ok(record.into_token()),
             _ => Err(of_another_kind()),
         }
     }
@@ -111,7 +110,7 @@ impl Kept {
     /// # Errors
     ///
     /// Not found, when the family was revoked: then nothing of them is left.
-    async fn write(&self, key: Key, record: TokenRecord, refresh_scopes: Vec<String>, gone: &[Key]) -> Result<()> {
+    async fn write(&self, key: Key, record: TokenRecord, refresh_scopes: Arc<[String]>, gone: &[Key]) -> Result<()> {
         let now = self.now();
         let mut new = vec![key];
         // None of these depends on another, and nobody knows the token yet.
@@ -146,7 +145,7 @@ impl Kept {
     /// Notes whose a token is: whoever revokes all of a user's finds it.
     fn notes(&self, record: &TokenRecord, key: Key, expires_at: Option<u64>) -> Vec<Answer<'_, ()>> {
         let user = record.user_id.as_ref().map(|user_id| Key::new(Kind::TokensOfUser, [user_id]));
-        let sets = [Some(Key::new(Kind::TokensOfClient, [&record.client_id])), user];
+        let sets = [Some(Key::new(Kind::TokensOfClient, [&*record.client_id])), user];
         let note = |set| self.items.note(set, key, kept_until(expires_at), self.now());
         sets.into_iter().flatten().map(note).collect()
     }
@@ -190,7 +189,8 @@ impl AccessTokenStore for KeptTokens {
             },
             None => None,
         };
-        self.0.write(key, record, token.scopes.clone(), &[]).await?;
+        let scopes = Arc::clone(&record.scopes);
+        self.0.write(key, record, scopes, &[]).await?;
         if let Some(replaced) = replaced {
             self.0.items.remove(replaced, self.0.now()).await?;
         }
@@ -205,7 +205,7 @@ impl AccessTokenStore for KeptTokens {
 
     async fn fetch_by_refresh_token(&self, refresh_token: &str) -> Result<AccessToken> {
         let refresh = self.0.refresh(refresh_token).await?.filter(|refresh| !refresh.record.used);
-        let mut found = refresh.ok_or_else(not_found)?.record.token.to_token();
+        let mut found = refresh.ok_or_else(not_found)?.record.token.into_token();
         found.refresh_token = Some(refresh_token.to_owned());
         Ok(found)
     }
@@ -239,7 +239,7 @@ impl AccessTokenStore for KeptTokens {
         for _ in 0..TRIES {
             let Refresh { key, record, proof } = self.0.refresh(&request.refresh_token).await?.ok_or_else(not_found)?;
             let token = &record.token;
-            if token.client_id != request.client_id {
+            if *token.client_id != *request.client_id {
                 return Err(not_found());
             }
             let family_id = token.family_id.as_deref().ok_or_else(of_another_kind)?;
@@ -247,7 +247,7 @@ impl AccessTokenStore for KeptTokens {
                 self.0.end_family(family_id).await?;
                 return Ok(Rotation::Reused);
             }
-            let scopes = request.scopes.clone().unwrap_or_else(|| token.scopes.clone());
+            let scopes = request.scopes.as_deref().map_or_else(|| Arc::clone(&token.scopes), Arc::from);
             if let Some(wider) = scopes.iter().find(|scope| !token.scopes.contains(scope)) {
                 return Err(PluginError::invalid_argument(format!("the scope {wider:?} was not granted")));
             }
@@ -264,7 +264,7 @@ impl AccessTokenStore for KeptTokens {
                 refresh: Some(refresh),
                 ..token.clone()
             };
-            let mut rotated = new.to_token();
+            let mut rotated = new.clone().into_token();
             match self.0.write(access, new, token.scopes.clone(), &[key, record.access]).await {
                 Ok(()) => {}
                 // Somebody else used it a second time in the meantime, and revoked the family: as if that had come after
@@ -281,7 +281,7 @@ impl AccessTokenStore for KeptTokens {
     }
 
     async fn revoke_token(&self, token: &str, client_id: Option<&str>) -> Result<bool> {
-        let is_theirs = |record: &TokenRecord| client_id.is_none_or(|client_id| client_id == record.client_id);
+        let is_theirs = |record: &TokenRecord| client_id.is_none_or(|client_id| *client_id == *record.client_id);
         if let Some(found) = self.0.token(token).await? {
             return match &*found {
                 Stored::Token(record) if is_theirs(record) && !is_over(record.expires_at, self.0.now()) => {

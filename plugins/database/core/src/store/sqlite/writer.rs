@@ -3,7 +3,6 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc},
-    thread,
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -82,26 +81,11 @@ impl Writer {
 
     /// Writes until there is nobody left who could ask.
     pub(super) fn run(mut self) {
-        let mut had_company = false;
         while let Ok(first) = self.waiting.recv() {
-            let mut jobs = vec![first];
-            self.take_waiting(&mut jobs);
-            let mut are_coming = had_company;
-            while are_coming {
-                // Those who were answered together a moment ago are about to ask again: one sync of the disk for all.
-                let before = jobs.len();
-                thread::yield_now();
-                self.take_waiting(&mut jobs);
-                are_coming = jobs.len() > before;
-            }
-            had_company = jobs.len() > 1;
-            jobs.retain(|job| job.is_wanted());
+            let more = self.waiting.try_iter().take(JOBS_AT_ONCE - 1);
+            let jobs = std::iter::once(first).chain(more).filter(|job| job.is_wanted()).collect();
             self.write(jobs);
         }
-    }
-
-    fn take_waiting(&self, jobs: &mut Vec<Box<dyn Job>>) {
-        jobs.extend(self.waiting.try_iter().take(JOBS_AT_ONCE - jobs.len()));
     }
 
     fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {

@@ -54,10 +54,10 @@ fn key(name: &str) -> Key {
 /// An item with any characters.
 fn code(name: &str) -> Stored {
     Stored::Code(Box::new(CodeRecord {
-        client_id: name.to_owned(),
+        client_id: name.into(),
         expires_at: 7,
         redirect_uri: "a\0\r\n$3 ä€\u{1F600}\"".to_owned(),
-        scopes: vec![String::new()],
+        scopes: [String::new()].into(),
         data: [("deep".to_owned(), json!({ "a": [1, null, "\u{7f}"] }))].into_iter().collect(),
         user_id: None,
         family_id: name.to_owned(),
