@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashSet, hash_map::Entry},
+    collections::{BTreeMap, BinaryHeap, HashSet, VecDeque, hash_map::Entry},
     hash::Hash,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -28,8 +28,47 @@ pub(crate) struct Memory {
 
 const SHARDS: usize = 16;
 
-/// Of each set its keys, and when each expires.
-type Sets = FxHashMap<Key, BTreeMap<[u8; Key::BYTES], Option<u64>>>;
+#[derive(Debug, Default)]
+struct Sets {
+    by_key: FxHashMap<Key, Members>,
+    /// All sets, in the order in which they are looked at: one with each note, so that no set is left that is over.
+    to_look_at: VecDeque<Key>,
+}
+
+#[derive(Debug)]
+struct Members {
+    /// When each expires.
+    keys: BTreeMap<[u8; Key::BYTES], Option<u64>>,
+    /// When the last of them does; none: never.
+    until: Option<u64>,
+}
+
+impl Sets {
+    fn note(&mut self, set: Key, member: Key, expires_at: Option<u64>, now: u64) {
+        if let Some(other) = self.to_look_at.pop_front() {
+            match self.by_key.get(&other) {
+                Some(members) if members.keys.is_empty() || is_over(members.until, now) => {
+                    self.by_key.remove(&other);
+                }
+                Some(_) => self.to_look_at.push_back(other),
+                None => {}
+            }
+        }
+        let members = match self.by_key.entry(set) {
+            Entry::Occupied(place) => place.into_mut(),
+            Entry::Vacant(place) => {
+                self.to_look_at.push_back(set);
+                place.insert(Members { keys: BTreeMap::new(), until: expires_at })
+            }
+        };
+        // Now and then: to look at all of them each time would take the longer the more there are.
+        if members.keys.len().is_power_of_two() {
+            members.keys.retain(|_, expires_at| !is_over(*expires_at, now));
+        }
+        members.until = members.until.zip(expires_at).map(|(until, expires_at)| until.max(expires_at));
+        members.keys.insert(member.to_bytes(), expires_at);
+    }
+}
 
 #[derive(Debug, Default)]
 struct Shard {
@@ -221,31 +260,22 @@ impl Items for Memory {
     }
 
     fn note(&self, set: Key, member: Key, expires_at: Option<u64>, now: u64) -> Answer<'_, ()> {
-        let mut sets = self.sets();
-        let members = sets.entry(set).or_default();
-        // Now and then: to look at all of them each time would take the longer the more there are.
-        if members.len().is_power_of_two() {
-            members.retain(|_, expires_at| !is_over(*expires_at, now));
-        }
-        members.insert(member.to_bytes(), expires_at);
+        self.sets().note(set, member, expires_at, now);
         ready(Ok(()))
     }
 
     fn members(&self, set: Key, now: u64) -> Answer<'_, Vec<Key>> {
         let sets = self.sets();
-        let members = sets.get(&set).into_iter().flatten();
+        let members = sets.by_key.get(&set).into_iter().flat_map(|members| &members.keys);
         let live = members.filter(|(_, expires_at)| !is_over(**expires_at, now));
         ready(Ok(live.filter_map(|(member, _)| Key::from_bytes(member)).collect()))
     }
 
     fn forget(&self, set: Key, members: Vec<Key>, _: u64) -> Answer<'_, ()> {
-        let mut sets = self.sets();
-        if let Entry::Occupied(mut place) = sets.entry(set) {
+        // A set that is empty then is left for the next look: one that is made anew would be looked at twice.
+        if let Some(known) = self.sets().by_key.get_mut(&set) {
             for member in members {
-                place.get_mut().remove(&member.to_bytes());
-            }
-            if place.get().is_empty() {
-                place.remove();
+                known.keys.remove(&member.to_bytes());
             }
         }
         ready(Ok(()))
@@ -253,5 +283,80 @@ impl Items for Memory {
 
     fn name(&self) -> &str {
         "memory"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::items::{FamilyRecord, Kind};
+
+    fn key(number: u32) -> Key {
+        Key::new(Kind::Family, [&number.to_string()])
+    }
+
+    fn put(memory: &Memory, number: u32, expires_at: u64, now: u64) -> Result<()> {
+        pollster::block_on(memory.put(key(number), Stored::Family(FamilyRecord::Revoked), Some(expires_at), now))
+    }
+
+    fn items_and_sets(memory: &Memory) -> (usize, usize) {
+        let items = memory.shards.iter().map(|shard| shard.lock().unwrap().items.len()).sum();
+        assert_eq!(items, memory.count.load(Ordering::Relaxed));
+        (items, memory.sets().by_key.len())
+    }
+
+    #[test]
+    fn what_has_expired_makes_room_by_and_by() {
+        let memory = Memory::new(10_000);
+        for number in 0..2_000 {
+            put(&memory, number, 100, 0).unwrap();
+            pollster::block_on(memory.note(key(number), key(number), Some(100), 0)).unwrap();
+        }
+        assert_eq!(items_and_sets(&memory), (2_000, 2_000));
+        for number in 2_000..6_000 {
+            put(&memory, number, 300, 200).unwrap();
+            pollster::block_on(memory.note(key(7_000), key(number), Some(300), 200)).unwrap();
+        }
+        assert_eq!(items_and_sets(&memory), (4_000, 1));
+        assert_eq!(pollster::block_on(memory.members(key(7_000), 299)).unwrap().len(), 4_000);
+        assert_eq!(pollster::block_on(memory.members(key(7_000), 300)).unwrap(), []);
+    }
+
+    #[test]
+    fn nothing_is_taken_in_when_it_is_full() {
+        let memory = Memory::new(3);
+        (0..3).for_each(|number| put(&memory, number, 100, 0).unwrap());
+        assert_eq!(put(&memory, 3, 100, 0).unwrap_err().to_string(), "memory: it is full: 3 items");
+        put(&memory, 2, 200, 0).unwrap();
+        assert!(pollster::block_on(memory.remove(key(1), 0)).unwrap());
+        put(&memory, 3, 100, 0).unwrap();
+        assert!(pollster::block_on(memory.get(key(0), 99)).unwrap().is_some(), "none was forgotten");
+    }
+
+    #[test]
+    fn texts_that_nobody_has_are_dropped() {
+        let memory = Memory::new(1_000_000);
+        for number in 0..20_000_u64 {
+            let record = TokenRecord {
+                client_id: number.to_string().into(),
+                grant_type: "direct".into(),
+                data: serde_json::Map::new(),
+                expires_at: None,
+                refresh_expires_at: None,
+                scopes: [number.to_string()].into(),
+                user_id: None,
+                family_id: None,
+                refresh: None,
+            };
+            let put = memory.put(key(0), Stored::Token(record.into()), None, 0);
+            pollster::block_on(put).unwrap();
+        }
+        let shared = memory.shared.lock().unwrap();
+        assert!(
+            shared.texts.len() < 5_000 && shared.scopes.len() < 5_000,
+            "{} {}",
+            shared.texts.len(),
+            shared.scopes.len()
+        );
     }
 }

@@ -4,7 +4,8 @@
 //! The stores' promises are made from these alone, in [`store`](crate::store), once for all backends. So a backend needs no
 //! transactions: a memcached can do it. What several items must agree on is decided by a swap of one of them.
 //!
-//! A backend judges nothing. It passes over what has expired at a time that it is told, and is free to forget it.
+//! A backend judges nothing, and is free to forget what has expired. What it answers may have expired a moment ago: what that
+//! is about says so itself.
 
 mod database;
 mod key;
@@ -58,7 +59,7 @@ pub(crate) enum Next {
     Nothing,
 }
 
-/// A backend. Times are Unix seconds; `now` is when an item must not have expired.
+/// A backend. Times are Unix seconds, by the host's clock; what expires is kept as long by the backend's own.
 pub(crate) trait Items: Send + Sync + 'static {
     /// [`get`](Self::get) where nothing has to be waited for; `None`: it would be.
     fn get_at_once(&self, key: &Key, now: u64) -> Option<Result<Option<Item>>> {
