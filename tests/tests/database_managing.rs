@@ -379,12 +379,12 @@ fn a_database_is_migrated_when_that_is_asked_for(mut place: Place) {
     let error = Made::of(&host, &CreateToken::new("root")).unwrap_err();
     assert!(*error.kind() == ErrorKind::Plugin && error.to_string().contains("token-host migrate"), "{error}");
     let check = place.scratch.run(["migrate", "--check"]);
-    assert!(check.code() == 1 && check.stdout.contains("has version 0, needs 1\n1: tokens"), "{check}");
+    assert!(check.code() == 1 && check.stdout.contains("has version 0, needs 2\n1: tokens"), "{check}");
     assert_eq!(place.scratch.run(["migrate", "--check", "--json"]).json()["from"], 0, "a check changes nothing");
     let done = place.scratch.run(["migrate"]);
-    assert!(done.code() == 0 && done.stdout.contains("had version 0, has 1 now"), "{done}");
+    assert!(done.code() == 0 && done.stdout.contains("had version 0, has 2 now"), "{done}");
     let check = place.scratch.run(["migrate", "--check"]);
-    assert!(check.code() == 0 && check.stdout.contains("has version 1, nothing to do"), "{check}");
+    assert!(check.code() == 0 && check.stdout.contains("has version 2, nothing to do"), "{check}");
     assert_eq!(place.scratch.run(["migrate"]).code(), 0, "and once more");
     let made = wait_until("the host that was there before goes on with it", || {
         Made::of(&host, &CreateToken::new("root")).ok()

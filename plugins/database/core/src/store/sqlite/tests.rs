@@ -15,9 +15,12 @@ use tempfile::TempDir;
 use token_host_tests::wait_until;
 
 use super::{Settings, Sqlite};
-use crate::store::{
-    One, Store, Which,
-    contract::{self, Fixture, digest, keep, token, wait},
+use crate::{
+    migrations,
+    store::{
+        One, Store, Which,
+        contract::{self, Fixture, digest, keep, token, wait},
+    },
 };
 
 struct File(TempDir);
@@ -56,6 +59,25 @@ fn fixture(_: &str) -> Option<File> {
 }
 
 contract::contract!(fixture);
+
+#[test]
+fn a_file_of_the_first_version_is_brought_to_this_one_with_its_tokens() {
+    let file = File(tempfile::tempdir().unwrap());
+    let first = migrations::STEPS[0].sqlite;
+    file.execute(&format!(
+        "{first}; PRAGMA user_version = 1; PRAGMA application_id = {}",
+        i32::from_be_bytes(*b"tokh")
+    ));
+    let connection = file.connection();
+    let kept = "INSERT INTO tokens (digest, id, actor_id, generator_id, created_at) VALUES (?1, 7, 'root', 'g', 5)";
+    connection.execute(kept, [digest(7).as_bytes()]).unwrap();
+    connection.execute("INSERT INTO token_details VALUES (7, '', 5, 'kept', 0, NULL)", []).unwrap();
+    let store = file.open();
+    assert_eq!(wait(store.look_up(digest(7))).unwrap().actor_id, "root");
+    assert_eq!(wait(store.record(One::Id(7))).unwrap().note.as_deref(), Some("kept"));
+    assert_eq!(file.number("SELECT user_version FROM pragma_user_version"), i64::from(migrations::VERSION));
+    assert_eq!(file.number("SELECT count(*) FROM items"), 0);
+}
 
 /// Looks a token up until that is answered at once, by a transaction that is kept.
 fn warmed(store: &dyn Store, number: u64) {
