@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use token_database::register;
+use token_host_tests::Postgres;
 use token_plugin_api::conformance::{Outcome, Report, assert_conforms};
 
 /// The checks that were skipped; but for what can be measured on some systems only.
@@ -13,8 +14,12 @@ fn skipped(report: &Report) -> Vec<&str> {
 }
 
 /// What is said of it with these settings, and a database in this folder: that it conforms.
-fn conforming(folder: &TempDir, mut settings: Value) -> Report {
-    settings["url"] = json!(format!("sqlite:{}", folder.path().join("tokens.db").display()));
+fn conforming(folder: &TempDir, settings: Value) -> Report {
+    conforming_in(&format!("sqlite:{}", folder.path().join("tokens.db").display()), settings)
+}
+
+fn conforming_in(url: &str, mut settings: Value) -> Report {
+    settings["url"] = json!(url);
     assert_conforms(&settings.to_string(), register)
 }
 
@@ -35,6 +40,13 @@ fn it_conforms_with_every_form_of_token() {
             "it is asked about every token: {report}"
         );
     }
+}
+
+#[test]
+fn it_conforms_on_postgresql() {
+    let Some(server) = token_host_tests::skipped("it_conforms_on_postgresql", Postgres::shared()) else { return };
+    let report = conforming_in(&server.fresh_database().url(), json!({ "cache": { "tokens": 100 } }));
+    assert_eq!(skipped(&report), [&["claims"][..], &GENERATORS].concat(), "{report}");
 }
 
 #[test]
