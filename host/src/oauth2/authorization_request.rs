@@ -23,6 +23,13 @@ pub(super) struct AuthorizationRequest {
     pub(super) challenge: Option<String>,
 }
 
+impl AuthorizationRequest {
+    /// What users decide about, of which a request may leave something open: the scopes, and where the answer goes.
+    pub(super) fn shown(&self) -> String {
+        format!("{} {}", self.scopes.join(" "), self.to.redirect_uri)
+    }
+}
+
 /// Where the answer goes: a redirect URI that is registered, and what is to be handed back there.
 #[derive(Debug, Clone)]
 pub(super) struct Back {

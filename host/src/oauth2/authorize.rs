@@ -46,7 +46,8 @@ impl AuthorizationServer {
             None => return Err(self.to_sign_in(Some(query))),
         };
         let (key, now) = (&self.shared().key, self.now());
-        let token = ConsentToken::made(key, &user, &form, now).map_err(|error| unavailable(error.into()))?;
+        let token =
+            ConsentToken::made(key, &user, &form, &wanted.shown(), now).map_err(|error| unavailable(error.into()))?;
         Ok(page::consent(&wanted, &form, &user, &token, &self.settings))
     }
 
@@ -62,13 +63,15 @@ impl AuthorizationServer {
         let user = self.signed_in(request.headers(), peer).await.map_err(unavailable)?;
         let user = user.ok_or_else(|| self.to_sign_in(None))?;
         let (key, token) = (&self.shared().key, form.value("consent_token").unwrap_or_default());
-        let fits =
-            ConsentToken::fits(key, token, &user, &form, self.now()).map_err(|error| unavailable(error.into()))?;
+        let wanted = self.authorization_request(&form).await;
+        let shown = wanted.as_ref().map(AuthorizationRequest::shown).unwrap_or_default();
+        let fits = ConsentToken::fits(key, token, &user, &form, &shown, self.now());
+        let fits = fits.map_err(|error| unavailable(error.into()))?;
         if !fits {
             let text = "This page was open for too long, or is not yours. Go back to the application and begin again.";
             return Err(told(StatusCode::FORBIDDEN, text));
         }
-        let wanted = self.authorization_request(&form).await.map_err(|refusal| self.refused(refusal))?;
+        let wanted = wanted.map_err(|refusal| self.refused(refusal))?;
         match form.value("decision") {
             Some("allow") => Ok(self.allowed(wanted, user).await),
             Some("deny") => Ok(self.sent_back(&wanted.to, &[("error", "access_denied")])),

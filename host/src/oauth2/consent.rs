@@ -22,25 +22,34 @@ pub(super) struct ConsentToken;
 
 impl ConsentToken {
     /// The token for a page that shows this request to this user.
-    pub(super) fn made(key: &ProcessKey, user: &str, request: &Form, now: u64) -> Result<String, Error> {
+    ///
+    /// `shown` is what the page shows of it: what a request leaves open may be decided otherwise a moment later.
+    pub(super) fn made(key: &ProcessKey, user: &str, request: &Form, shown: &str, now: u64) -> Result<String, Error> {
         let expires_at = now.saturating_add(LIFE_SECONDS);
-        let mac = mac(key, user, request, &expires_at.to_string())?;
+        let mac = mac(key, user, request, shown, &expires_at.to_string())?;
         Ok(format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(mac)))
     }
 
     /// Whether a token is the one that this user got for this request, and still good.
-    pub(super) fn fits(key: &ProcessKey, token: &str, user: &str, request: &Form, now: u64) -> Result<bool, Error> {
+    pub(super) fn fits(
+        key: &ProcessKey,
+        token: &str,
+        user: &str,
+        request: &Form,
+        shown: &str,
+        now: u64,
+    ) -> Result<bool, Error> {
         let Some((expires_at, given)) = token.split_once('.') else { return Ok(false) };
         let is_over = expires_at.parse::<u64>().map_or(true, |expires_at| now >= expires_at);
         let Ok(given) = URL_SAFE_NO_PAD.decode(given) else { return Ok(false) };
-        let mac = mac(key, user, request, expires_at)?;
+        let mac = mac(key, user, request, shown, expires_at)?;
         Ok(bool::from(mac.ct_eq(given.as_slice())) && !is_over)
     }
 }
 
-fn mac(key: &ProcessKey, user: &str, request: &Form, expires_at: &str) -> Result<[u8; 32], Error> {
+fn mac(key: &ProcessKey, user: &str, request: &Form, shown: &str, expires_at: &str) -> Result<[u8; 32], Error> {
     let asked = PARAMETERS.map(|name| request.value(name));
-    let texts: Vec<Option<&str>> = [Some(user), Some(expires_at)].into_iter().chain(asked).collect();
+    let texts: Vec<Option<&str>> = [Some(user), Some(shown), Some(expires_at)].into_iter().chain(asked).collect();
     key.mac(Purpose::Consent, &texts)
 }
 
@@ -69,9 +78,10 @@ mod tests {
     fn a_token_is_for_one_user_and_one_request_and_a_while() {
         let key = ProcessKey::default();
         let request = "client_id=c&redirect_uri=https://c/&response_type=code&scope=read&state=s&code_challenge=x";
-        let token = ConsentToken::made(&key, "ann", &form(request), NOW).unwrap();
-        let fits =
-            |token: &str, user, request: &str, now| ConsentToken::fits(&key, token, user, &form(request), now).unwrap();
+        let token = ConsentToken::made(&key, "ann", &form(request), "read", NOW).unwrap();
+        let fits = |token: &str, user, request: &str, now| {
+            ConsentToken::fits(&key, token, user, &form(request), "read", now).unwrap()
+        };
         assert!(
             fits(&token, "ann", request, NOW) && fits(&token, "ann", &format!("{request}&decision=allow"), NOW + 599)
         );
@@ -85,7 +95,8 @@ mod tests {
         for bad in ["", ".", "x.y", &later, &token[..token.len() - 2], &format!("+{token}")] {
             assert!(!fits(bad, "ann", request, NOW), "{bad}");
         }
-        assert!(!ConsentToken::fits(&ProcessKey::default(), &token, "ann", &form(request), NOW).unwrap());
+        assert!(!ConsentToken::fits(&ProcessKey::default(), &token, "ann", &form(request), "read", NOW).unwrap());
+        assert!(!ConsentToken::fits(&key, &token, "ann", &form(request), "read admin", NOW).unwrap());
     }
 
     #[test]

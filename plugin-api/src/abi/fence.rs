@@ -61,6 +61,17 @@ pub(super) fn without_token<T>(result: Result<T>, token: &str) -> Result<T> {
     })
 }
 
+/// The same for what was asked with several things that must not be told: of a panic only its place is.
+pub(super) fn without_what_was_asked<T>(result: Result<T>) -> Result<T> {
+    result.map_err(|error| {
+        if *error.kind() != PluginErrorKind::Panicked {
+            return error;
+        }
+        let place = error.message().rsplit_once(AT).map_or("an unknown place", |(_, place)| place);
+        PluginError::new(PluginErrorKind::Panicked, format!("while it used a store{AT}{place}"))
+    })
+}
+
 /// A value of the author's that is dropped inside the fence; what goes wrong is told to the host.
 pub(super) struct Guarded<T> {
     value: ManuallyDrop<T>,

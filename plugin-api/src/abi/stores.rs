@@ -26,7 +26,7 @@ use async_ffi::{FfiFuture, FutureExt};
 
 use super::{
     convert::result_to_v1,
-    fence::{FencedFuture, Guarded},
+    fence::{FencedFuture, Guarded, without_what_was_asked},
     objects::{from_json, to_json},
     v1::ErrorV1,
 };
@@ -120,7 +120,7 @@ impl<S: Send + Sync + 'static> StoreV1 for Object<S> {
         let (operation, request) = (operation.as_str().to_owned(), request.as_str().to_owned());
         let answer = (self.ask)(Arc::clone(&self.store), operation, request);
         let answer = FencedFuture::new(answer, Arc::clone(self.store.services()));
-        async move { result_to_v1(answer.await) }.into_ffi()
+        async move { result_to_v1(without_what_was_asked(answer.await)) }.into_ffi()
     }
 }
 

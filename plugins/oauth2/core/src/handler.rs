@@ -178,7 +178,10 @@ impl Oauth2 {
         }
         let mut invalidated = Vec::new();
         for actor in actors {
-            let removed = self.kept.revoke_user(actor).await?;
+            let mut removed = self.kept.revoke_user(actor).await?;
+            if let Some(client_id) = actor.strip_prefix(&*self.issuing.client_actor_prefix) {
+                removed.extend(self.kept.revoke_own_of_client(client_id).await?);
+            }
             let tokens = removed.into_iter().filter(|key| key.kind() == Kind::Token);
             invalidated.extend(tokens.map(|key| (id_of_key(key), actor.clone())));
         }

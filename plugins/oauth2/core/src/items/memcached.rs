@@ -117,7 +117,10 @@ impl Memcached {
                     match cas {
                         None => client.add(key.as_bytes(), &data, 0, expiry).await,
                         Some(cas) => {
-                            let compared = client.compare_and_set(key.as_bytes(), &data, 0, expiry, cas).await?;
+                            let compared = match data.is_empty() {
+                                true => client.delete_if(key.as_bytes(), cas).await?,
+                                false => client.compare_and_set(key.as_bytes(), &data, 0, expiry, cas).await?,
+                            };
                             Ok(compared == client::Compared::Done)
                         }
                     }

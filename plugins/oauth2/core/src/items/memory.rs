@@ -296,7 +296,12 @@ mod tests {
     }
 
     fn put(memory: &Memory, number: u32, expires_at: u64, now: u64) -> Result<()> {
-        pollster::block_on(memory.put(key(number), Stored::Family(FamilyRecord::Revoked), Some(expires_at), now))
+        pollster::block_on(memory.put(
+            key(number),
+            Stored::Family(FamilyRecord::Revoked { members: Vec::new() }),
+            Some(expires_at),
+            now,
+        ))
     }
 
     fn items_and_sets(memory: &Memory) -> (usize, usize) {

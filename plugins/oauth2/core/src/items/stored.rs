@@ -61,8 +61,9 @@ pub(crate) struct RefreshRecord {
 pub(crate) enum FamilyRecord {
     /// The access and refresh tokens that are good, until all of them have expired.
     Live { members: Vec<Key>, until: Option<u64> },
-    /// It is revoked, and nothing can be added to it.
-    Revoked,
+    /// It is revoked, and nothing can be added to it. These were its tokens: whoever revoked it may not have come to remove
+    /// them all.
+    Revoked { members: Vec<Key> },
 }
 
 /// An authorization code.
@@ -173,7 +174,7 @@ mod tests {
         for stored in [
             Stored::Token(token.into()),
             Stored::RefreshToken(refresh.into()),
-            Stored::Family(FamilyRecord::Revoked),
+            Stored::Family(FamilyRecord::Revoked { members: vec![key] }),
             Stored::Family(FamilyRecord::Live { members: vec![key], until: None }),
             Stored::LastToken(key),
             Stored::Client(Client::new("web").into()),
@@ -189,7 +190,7 @@ mod tests {
             (r#"{"v":1}"#, "an item cannot be read: another program wrote it"),
             (r#"{"v":1,"secret":1}"#, "an item cannot be read: another program wrote it"),
             (
-                r#"{"v":1,"family":"revoked","last_token":null,"code":null,"token":{}}"#,
+                r#"{"v":1,"family":{"revoked":{"members":[]}},"last_token":null,"code":null,"token":{}}"#,
                 "an item cannot be read: another program wrote it",
             ),
             ("secret", "an item cannot be read: another program wrote it"),

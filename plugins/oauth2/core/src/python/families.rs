@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use token_plugin_api::{ACCESS_TOKEN, PluginError, Result};
 
 use super::{Python, REMEMBERED_SECONDS, TRIES, crowded, json::to_json};
-use crate::items::{Key, Kind};
+use crate::{
+    items::{Key, Kind},
+    store::UNKNOWN_FAMILY_SECONDS,
+};
 
 /// How many tokens of one family may be good at once: a client that gets more without giving old ones back is at fault.
 const MAX_MEMBERS: usize = 64;
@@ -14,8 +17,8 @@ const MAX_MEMBERS: usize = 64;
 enum Family {
     /// Until all of its members have expired.
     Live { members: Vec<Member>, until: Option<u64> },
-    /// Nothing can be added to it.
-    Revoked,
+    /// Nothing can be added to it. These were its tokens: whoever revoked it may not have come to remove them all.
+    Revoked { members: Vec<Member> },
 }
 
 /// A token of a family, by its value, as all of this layout is.
@@ -50,7 +53,7 @@ impl Python {
                     let live = Family::Live { members: new.to_vec(), until };
                     self.values.add(key.clone(), to_json(&live)?, self.life(until)).await?
                 }
-                Some((Family::Revoked, _)) => return Err(PluginError::not_found(ACCESS_TOKEN)),
+                Some((Family::Revoked { .. }, _)) => return Err(PluginError::not_found(ACCESS_TOKEN)),
                 Some((Family::Live { mut members, until: old }, proof)) => {
                     members.retain(|member| !gone.contains(member) && !new.contains(member));
                     members.extend_from_slice(new);
@@ -69,20 +72,24 @@ impl Python {
         Err(crowded())
     }
 
-    /// Revokes a family, and removes its tokens.
+    /// Revokes a family, and removes its tokens. Cut short, this can be done again.
     pub(super) async fn end_family(&self, id: &str) -> Result<()> {
         let key = self.ours(family_key(id));
         for _ in 0..TRIES {
-            let life = self.life(Some(self.now().saturating_add(REMEMBERED_SECONDS)));
-            let revoked = to_json(&Family::Revoked)?;
-            let (done, members) = match self.read(key.clone()).await? {
-                None => (self.values.add(key.clone(), revoked, life).await?, Vec::new()),
-                Some((Family::Revoked, _)) => return Ok(()),
-                Some((Family::Live { members, .. }, proof)) => {
-                    (self.values.swap(key.clone(), proof, Some((revoked, life))).await?, members)
+            let (now, read) = (self.now(), self.read(key.clone()).await?);
+            let (members, until) = match &read {
+                None => (Vec::new(), Some(now.saturating_add(UNKNOWN_FAMILY_SECONDS))),
+                Some((Family::Revoked { members }, _)) => return self.remove_all(members).await,
+                Some((Family::Live { members, until }, _)) => {
+                    (members.clone(), until.map(|until| until.max(now.saturating_add(REMEMBERED_SECONDS))))
                 }
             };
-            if done {
+            let (revoked, life) = (to_json(&Family::Revoked { members: members.clone() })?, self.life(until));
+            let is_done = match read {
+                None => self.values.add(key.clone(), revoked, life).await?,
+                Some((_, proof)) => self.values.swap(key.clone(), proof, Some((revoked, life))).await?,
+            };
+            if is_done {
                 return self.remove_all(&members).await;
             }
         }

@@ -187,8 +187,9 @@ impl AccessTokenStore for PythonTokens {
     async fn delete_refresh_token(&self, refresh_token: &str) -> Result<()> {
         for _ in 0..TRIES {
             let (record, proof) = self.0.refresh(refresh_token).await?.ok_or_else(not_found)?;
+            // The access token first: cut short, this can be done again.
+            self.0.remove_access(&record.token).await?;
             if self.0.values.swap(self.0.theirs(refresh_token), proof, None).await? {
-                self.0.remove_access(&record.token).await?;
                 // Also when the token itself had expired.
                 return self.0.remove_last(&record).await;
             }
@@ -220,6 +221,8 @@ impl AccessTokenStore for PythonTokens {
             if !self.0.values.swap(self.0.theirs(refresh_token), proof, None).await? {
                 continue;
             }
+            // Before the family forgets it: cut short here, it must not be left behind.
+            self.0.remove_access(&record.token).await?;
             let new = PythonToken {
                 token: request.new_token.clone(),
                 expires_at: request.expires_at.map(Into::into),
@@ -236,7 +239,6 @@ impl AccessTokenStore for PythonTokens {
                 Err(error) if error == not_found() => {}
                 Err(error) => return Err(error),
             }
-            self.0.remove_access(&record.token).await?;
             return Ok(Rotation::Done(Box::new(new.to_token(Some(family_id))?)));
         }
         Err(crowded())

@@ -51,7 +51,8 @@ impl ClientStore for KeptClients {
         // First: one that is listed and not there yet is passed over.
         self.0.items.note(clients_key(), key, None, now).await?;
         match self.0.items.add(key, Stored::Client(Box::new(client.clone())), None, now).await? {
-            true => Ok(()),
+            // Once more: whoever removed an older one of this name in between has taken it out.
+            true => self.0.items.note(clients_key(), key, None, now).await,
             false => Err(PluginError::invalid_argument(format!("there is a client {:?} already", client.identifier))),
         }
     }

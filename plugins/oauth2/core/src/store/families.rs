@@ -2,7 +2,7 @@
 
 use token_plugin_api::{ACCESS_TOKEN, PluginError, Result};
 
-use super::{Kept, REMEMBERED_SECONDS, TRIES, crowded, of_another_kind};
+use super::{Kept, REMEMBERED_SECONDS, TRIES, UNKNOWN_FAMILY_SECONDS, crowded, of_another_kind};
 use crate::items::{FamilyRecord, Item, Key, Kind, Next, Proof, Stored};
 
 /// How many tokens of one family may be good at once: a client that gets more without giving old ones back is at fault.
@@ -36,7 +36,7 @@ impl Kept {
                     let live = FamilyRecord::Live { members: change.new.to_vec(), until: change.until };
                     self.items.add(key, Stored::Family(live), change.until, now).await?
                 }
-                Some((FamilyRecord::Revoked, _)) => return Err(PluginError::not_found(ACCESS_TOKEN)),
+                Some((FamilyRecord::Revoked { .. }, _)) => return Err(PluginError::not_found(ACCESS_TOKEN)),
                 Some((FamilyRecord::Live { mut members, until }, proof)) => {
                     members.retain(|member| !change.gone.contains(member) && !change.new.contains(member));
                     members.extend_from_slice(change.new);
@@ -56,23 +56,29 @@ impl Kept {
     }
 
     /// Revokes a family; which of its tokens were there.
+    ///
+    /// It is known to be revoked for as long as any of its tokens might be used. Cut short, this can be done again: the
+    /// tokens that are to be removed stand in what says that it is revoked.
     pub(super) async fn end_family(&self, id: &str) -> Result<Vec<Key>> {
         let key = family(id);
         for _ in 0..TRIES {
             let now = self.now();
-            let (revoked, until) = (Stored::Family(FamilyRecord::Revoked), now.saturating_add(REMEMBERED_SECONDS));
-            match self.family(key, now).await? {
-                None => {
-                    if self.items.add(key, revoked, Some(until), now).await? {
-                        return Ok(Vec::new());
-                    }
+            let read = self.family(key, now).await?;
+            let (members, until) = match &read {
+                // Nothing is known of its tokens: of a code that is about to be exchanged, or of what a cache has lost.
+                None => (Vec::new(), Some(now.saturating_add(UNKNOWN_FAMILY_SECONDS))),
+                Some((FamilyRecord::Revoked { members }, _)) => return self.remove_all(members).await,
+                Some((FamilyRecord::Live { members, until }, _)) => {
+                    (members.clone(), until.map(|until| until.max(now.saturating_add(REMEMBERED_SECONDS))))
                 }
-                Some((FamilyRecord::Revoked, _)) => return Ok(Vec::new()),
-                Some((FamilyRecord::Live { members, .. }, proof)) => {
-                    if self.items.swap(key, proof, Next::Is(revoked, Some(until)), now).await? {
-                        return self.remove_all(&members).await;
-                    }
-                }
+            };
+            let revoked = Stored::Family(FamilyRecord::Revoked { members: members.clone() });
+            let is_done = match read {
+                None => self.items.add(key, revoked, until, now).await?,
+                Some((_, proof)) => self.items.swap(key, proof, Next::Is(revoked, until), now).await?,
+            };
+            if is_done {
+                return self.remove_all(&members).await;
             }
         }
         Err(crowded())

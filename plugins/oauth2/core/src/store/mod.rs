@@ -5,8 +5,9 @@
 //! A refresh token that is used is swapped for one that says so. Whoever's swap is done goes on; all others find that it
 //! was used. A family is one item that names its tokens: new ones are written first and named by a swap then, which fails
 //! when the family was revoked in between, and whoever revokes it swaps first and removes the tokens that were named
-//! then. So in whatever order that happens, no token of a revoked family is left; and a process that dies in the middle
-//! leaves a grant behind that is used up, never one that is good twice.
+//! then. So in whatever order that happens, no token of a revoked family is left. A process that dies in the middle leaves a
+//! grant behind that is used up, never one that is good twice; what it did not come to remove is removed by whoever revokes
+//! the family again, as each further use of the old token does.
 
 mod clients;
 mod codes;
@@ -82,6 +83,10 @@ fn kept_until(expires_at: Option<u64>) -> Option<u64> {
 /// How long it is known that a family was revoked, or a code consumed, after it could be used last: longer than anything
 /// that was begun before can take.
 const REMEMBERED_SECONDS: u64 = 24 * 60 * 60;
+
+/// How long it is known that a family was revoked of whose tokens nothing is known: longer than refresh tokens are usually
+/// good for.
+pub(crate) const UNKNOWN_FAMILY_SECONDS: u64 = 400 * 24 * 60 * 60;
 
 /// How often a swap is tried again that others are faster with: more than there are callers at once.
 const TRIES: u32 = 1_000;

@@ -155,6 +155,27 @@ impl Kept {
         self.revoke_set(Key::new(Kind::TokensOfUser, [user_id])).await
     }
 
+    /// Revokes those tokens of a client that no user gave to it; which there were.
+    pub(crate) async fn revoke_own_of_client(&self, client_id: &str) -> Result<Vec<Key>> {
+        let mut removed = Vec::new();
+        for key in self.items.members(Key::new(Kind::TokensOfClient, [client_id]), self.now()).await? {
+            let Some(Item { stored, .. }) = self.items.get(key, self.now()).await? else { continue };
+            let record = match &*stored {
+                Stored::Token(record) => record,
+                Stored::RefreshToken(refresh) => &refresh.token,
+                _ => return Err(of_another_kind()),
+            };
+            if record.user_id.is_none() {
+                match &record.family_id {
+                    Some(family_id) => removed.extend(self.end_family(family_id).await?),
+                    None => {}
+                }
+                removed.extend(self.remove_all(&[key]).await?);
+            }
+        }
+        Ok(removed)
+    }
+
     async fn revoke_set(&self, set: Key) -> Result<Vec<Key>> {
         let members = self.items.members(set, self.now()).await?;
         let mut removed = Vec::new();
@@ -168,7 +189,9 @@ impl Kept {
             }
         }
         removed.extend(self.remove_all(&members).await?);
-        self.items.forget(set, members, self.now()).await?;
+        // What was not there may be about to come: its place in the set is for the next who revokes.
+        let gone = members.into_iter().filter(|member| removed.contains(member)).collect();
+        self.items.forget(set, gone, self.now()).await?;
         Ok(removed)
     }
 }
@@ -228,8 +251,10 @@ impl AccessTokenStore for KeptTokens {
         for _ in 0..TRIES {
             let refresh = self.0.refresh(refresh_token).await?.filter(|refresh| !refresh.record.used);
             let Refresh { key, record, proof } = refresh.ok_or_else(not_found)?;
+            // The access token first: cut short, this can be done again.
+            self.0.remove_all(&[record.access]).await?;
             if self.0.items.swap(key, proof, Next::Nothing, self.0.now()).await? {
-                return self.0.remove_all(&[record.access]).await.map(drop);
+                return Ok(());
             }
         }
         Err(crowded())
@@ -256,6 +281,8 @@ impl AccessTokenStore for KeptTokens {
             if !self.0.items.swap(key, proof, next, self.0.now()).await? {
                 continue;
             }
+            // Before the family forgets it: cut short here, it must not be left behind.
+            self.0.remove_all(&[record.access]).await?;
             let (access, refresh) = (token_key(&request.new_token), refresh_key(&request.new_refresh_token));
             let new = TokenRecord {
                 expires_at: request.expires_at,
@@ -272,7 +299,6 @@ impl AccessTokenStore for KeptTokens {
                 Err(error) if error == not_found() => {}
                 Err(error) => return Err(error),
             }
-            self.0.remove_all(&[record.access]).await?;
             rotated.token = Some(request.new_token.clone());
             rotated.refresh_token = Some(request.new_refresh_token.clone());
             return Ok(Rotation::Done(Box::new(rotated)));

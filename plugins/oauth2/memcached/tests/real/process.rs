@@ -1,7 +1,7 @@
 //! [`Process`]: a memcached of a test's own, on a port of its own.
 
 use std::{
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -81,13 +81,17 @@ impl Process {
 
     /// How many connections it has had from clients.
     pub(crate) fn connections(&self) -> usize {
-        let mut stream = self.visit().unwrap();
-        stream.write_all(b"stats\r\n").unwrap();
-        let lines = BufReader::new(stream).lines().map(Result::unwrap).take_while(|line| line != "END");
-        let total = lines.filter_map(|line| line.strip_prefix("STAT total_connections ").map(|count| count.parse()));
-        let total: usize = total.last().unwrap().unwrap();
+        let mut stream = BufReader::new(self.visit().unwrap());
         // The one on which it listens counts.
-        total - 1 - self.visits.load(Ordering::SeqCst)
+        let others = 1 + self.visits.load(Ordering::SeqCst);
+        // Its threads count for themselves: what it says may be from a moment ago.
+        wait_until("it has counted our own", || {
+            stream.get_mut().write_all(b"stats\r\n").unwrap();
+            let lines = stream.by_ref().lines().map(Result::unwrap).take_while(|line| line != "END");
+            let total = lines.filter_map(|line| line.strip_prefix("STAT total_connections ").map(str::parse));
+            let total: usize = total.last().unwrap().unwrap();
+            total.checked_sub(others)
+        })
     }
 
     fn visit(&self) -> io::Result<TcpStream> {

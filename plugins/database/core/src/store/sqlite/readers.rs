@@ -86,7 +86,7 @@ impl Readers {
         let mut slot = self.free_slot()?;
         let prepared = slot.as_mut()?;
         let answer = question(prepared);
-        if prepared.keeps_a_transaction() && !self.is_tidied.load(Ordering::Relaxed) {
+        if prepared.keeps_a_transaction() {
             self.start_tidying();
         }
         match answer {
@@ -97,21 +97,25 @@ impl Readers {
 
     /// Asks, and waits for others to give the file free.
     pub(super) fn ask_patiently<T>(
-        &self,
+        self: &Arc<Self>,
         database: &Database,
         question: impl Fn(&mut Prepared) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let asked = {
+            let (asked, keeps_a_transaction) = {
                 let mut slot = self.slot();
-                match slot.take() {
+                let asked = match slot.take() {
                     Some(prepared) => question(slot.insert(prepared)),
                     None => {
                         Prepared::new(database.open_to_read()?).and_then(|prepared| question(slot.insert(prepared)))
                     }
-                }
+                };
+                (asked, slot.as_ref().is_some_and(Prepared::keeps_a_transaction))
             };
+            if keeps_a_transaction {
+                self.start_tidying();
+            }
             match asked {
                 Err(error) if is_busy(&error) && Instant::now() < deadline => thread::sleep(PAUSE),
                 asked => return asked.map_err(|error| database.failed(&error)),
@@ -120,8 +124,15 @@ impl Readers {
     }
 
     /// Starts the thread that ends transactions which nobody uses, unless it runs. It ends when there are none left.
-    #[cold]
+    #[inline]
     fn start_tidying(self: &Arc<Self>) {
+        if !self.is_tidied.load(Ordering::Relaxed) {
+            self.begin_tidying();
+        }
+    }
+
+    #[cold]
+    fn begin_tidying(self: &Arc<Self>) {
         let mut tidying = self.tidying.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_tidied.swap(true, Ordering::SeqCst) {
             return;
@@ -140,10 +151,18 @@ impl Readers {
     fn end_unused(&self) -> bool {
         let mut are_left = false;
         for slot in &self.slots {
-            // Whoever has it uses it.
-            let Ok(mut slot) = slot.try_lock() else {
-                are_left = true;
-                continue;
+            let mut slot = match slot.try_lock() {
+                Ok(slot) => slot,
+                // Whoever panicked may have left a statement open.
+                Err(TryLockError::Poisoned(slot)) => {
+                    *slot.into_inner() = None;
+                    continue;
+                }
+                // Whoever has it uses it.
+                Err(TryLockError::WouldBlock) => {
+                    are_left = true;
+                    continue;
+                }
             };
             let Some(prepared) = slot.as_mut() else { continue };
             if prepared.let_go_if_unused().is_err() {

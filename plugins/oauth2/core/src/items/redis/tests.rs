@@ -483,7 +483,7 @@ fn a_family_and_any_other_item_come_back() {
     let items: Arc<dyn Items> = Arc::new(open(&server.url()));
     for item in [
         Stored::LastToken(key("a")),
-        Stored::Family(FamilyRecord::Revoked),
+        Stored::Family(FamilyRecord::Revoked { members: Vec::new() }),
         Stored::Family(FamilyRecord::Live { members: vec![key("a"), key("b")], until: Some(u64::MAX) }),
     ] {
         wait(items.put(key("f"), item.clone(), Some(NOW + 1), NOW));
