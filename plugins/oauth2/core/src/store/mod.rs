@@ -12,6 +12,8 @@
 mod clients;
 mod codes;
 mod families;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::sync::Arc;
