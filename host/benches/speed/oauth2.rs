@@ -166,10 +166,11 @@ fn compare<F: Future<Output = ()> + Send + 'static>(
     let tokens = Arc::new(stores.access_tokens());
     pollster::block_on(tokens.save_token(&token(0))).unwrap();
     pollster::block_on(runtime::run(bare(vec![b'x'; 150]))).unwrap();
+    let asked: Arc<str> = value(0).into();
     let fetch = move |_: Vec<u8>| {
-        let tokens = Arc::clone(&tokens);
+        let (tokens, asked) = (Arc::clone(&tokens), Arc::clone(&asked));
         async move {
-            black_box(tokens.fetch_by_token(&value(0)).await.unwrap());
+            black_box(tokens.fetch_by_token(&asked).await.unwrap());
         }
     };
     for in_flight in [1, 64] {

@@ -166,9 +166,8 @@ impl Kept {
                 _ => return Err(of_another_kind()),
             };
             if record.user_id.is_none() {
-                match &record.family_id {
-                    Some(family_id) => removed.extend(self.end_family(family_id).await?),
-                    None => {}
+                if let Some(family_id) = &record.family_id {
+                    removed.extend(self.end_family(family_id).await?);
                 }
                 removed.extend(self.remove_all(&[key]).await?);
             }

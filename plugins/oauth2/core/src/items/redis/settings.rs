@@ -160,8 +160,10 @@ fn place(info: &ConnectionInfo) -> String {
     }
 }
 
+/// Small writes wait for what was sent before (Nagle's algorithm), which is what makes batches of many calls at once: the
+/// crate writes each by itself. One call alone does not wait.
 fn tcp_settings() -> TcpSettings {
-    let settings = TcpSettings::default().set_nodelay(true);
+    let settings = TcpSettings::default();
     // A server that vanished without a word is given up, and the next call opens a connection.
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(SILENCE);
