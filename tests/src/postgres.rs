@@ -1,7 +1,6 @@
 //! Real PostgreSQL servers: one that the tests of a program share, and such as a test may stop, kill and pause.
 
 use std::{
-    ffi::OsStr,
     fmt,
     fs::{self, File},
     net::TcpListener,
@@ -19,7 +18,7 @@ use crate::{
     Skip, debian_program,
     install::attempt,
     repository, run, set_mode,
-    user::{Signal, User, apart, children, send},
+    user::{Signal, User, children, reaper, send},
     wait_until,
 };
 
@@ -90,7 +89,7 @@ impl Postgres {
             set_mode(&file, 0o600);
             user.own(&file);
         }
-        let reaper = Mutex::new(reaper(folder.path()));
+        let reaper = Mutex::new(reaper(REAP, folder.path()));
         let mut postgres = Self { programs, user, folder, options, port: 0, server: Mutex::default(), reaper };
         postgres.listen()?;
         postgres.psql("postgres", &format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'"));
@@ -345,23 +344,15 @@ fn programs() -> Result<PathBuf, Skip> {
     Ok(postgres.parent().expect("a program lies in a folder").to_owned())
 }
 
-/// Stops the server when this program ends without having done it, however that comes: then the pipe closes.
-fn reaper(folder: &Path) -> (Child, Option<ChildStdin>) {
-    const SCRIPT: &str = r#"
-        read -r _
-        if [ -d "$1/data" ]; then
-            pid=$(head -n 1 "$1/data/postmaster.pid") && kill -QUIT "$pid" && kill -CONT "$pid"
-            for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" && sleep 1; done
-            rm -rf "$1"
-        fi
-    "#;
-    let mut command = Command::new("sh");
-    command.args([OsStr::new("-c"), SCRIPT.as_ref(), "reaper".as_ref(), folder.as_os_str()]);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = apart(&mut command).spawn().unwrap();
-    let stdin = child.stdin.take();
-    (child, stdin)
-}
+/// Stops the server when this program ends without having done it, however that comes.
+const REAP: &str = r#"
+    read -r _
+    if [ -d "$1/data" ]; then
+        pid=$(head -n 1 "$1/data/postmaster.pid") && kill -QUIT "$pid" && kill -CONT "$pid"
+        for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" && sleep 1; done
+        rm -rf "$1"
+    fi
+"#;
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     PATIENCE, Skip, debian_program, repository,
-    user::{Signal, apart, send},
+    user::{Signal, reaper, send},
     wait_until,
 };
 
@@ -97,7 +97,7 @@ impl Redis {
         // Between looking for a port and taking it, somebody may.
         for _ in 0..TRIES {
             let folder = tempfile::Builder::new().prefix("redis-").tempdir().expect("there is a temporary folder");
-            let reaper = Mutex::new(reaper(&folder));
+            let reaper = Mutex::new(reaper(REAP, folder.path()));
             let (ports, server) = (Ports::free(), Mutex::default());
             let redis = Self { program: program.clone(), role, options, ports, folder, server, reaper };
             if redis.launch() {
@@ -390,16 +390,8 @@ fn answer(reader: &mut impl BufRead) -> Result<RedisAnswer, String> {
     }
 }
 
-/// Kills the server when this program ends without having done it, however that comes: then the pipe closes.
-fn reaper(folder: &TempDir) -> (Child, Option<ChildStdin>) {
-    const SCRIPT: &str = r#"read -r _; [ -f "$1/pid" ] && kill -KILL "$(cat "$1/pid")" && rm -rf "$1""#;
-    let mut command = Command::new("sh");
-    command.args(["-c", SCRIPT, "reaper"]).arg(folder.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = apart(&mut command).spawn().unwrap();
-    let stdin = child.stdin.take();
-    (child, stdin)
-}
+/// Kills the server when this program ends without having done it, however that comes.
+const REAP: &str = r#"read -r _; [ -f "$1/pid" ] && kill -KILL "$(cat "$1/pid")" && rm -rf "$1""#;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,10 @@
 //! Other users, and other processes: what a test that is root needs for programs that refuse to be.
 
-use std::{path::Path, process::Command};
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+};
 
 use crate::Skip;
 #[cfg(unix)]
@@ -79,6 +83,17 @@ pub(crate) fn apart(command: &mut Command) -> &mut Command {
 #[cfg(not(unix))]
 pub(crate) fn apart(command: &mut Command) -> &mut Command {
     command
+}
+
+/// A process that runs a script for a folder, its `$1`, once this program has ended, however that came: then what the script
+/// reads first is over.
+pub(crate) fn reaper(script: &str, folder: &Path) -> (Child, Option<ChildStdin>) {
+    let mut command = Command::new("sh");
+    command.args([OsStr::new("-c"), script.as_ref(), "reaper".as_ref(), folder.as_os_str()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = apart(&mut command).spawn().unwrap();
+    let stdin = child.stdin.take();
+    (child, stdin)
 }
 
 /// Sends a signal to a process, if it is there still.

@@ -28,7 +28,7 @@ fn a_client_is_added_with_a_secret_that_is_shown_once() {
     let added = run.json();
     let client = &added["client"];
     assert!(added["client_secret"].as_str().unwrap().strip_prefix("ths_").unwrap().len() == 43, "256 bits");
-    assert_eq!(client["client_id"].as_str().unwrap().len(), 43);
+    assert_eq!(client["client_id"].as_str().unwrap().strip_prefix("thc_").unwrap().len(), 43);
     assert_eq!((&client["name"], &client["public"]), (&"Our App".into(), &false.into()));
     assert_eq!(client["grants"], serde_json::json!(["authorization_code", "refresh_token"]));
     assert_eq!(client["response_types"], serde_json::json!(["code"]));

@@ -178,7 +178,8 @@ impl Add {
         opened.check_scopes(&self.scope)?;
         let id = match self.id {
             Some(id) => id,
-            None => random_secret("")?,
+            // With letters at its beginning: it is going to be an argument of commands.
+            None => random_secret("thc_")?,
         };
         check_id(&id)?;
         let mut client = Kept::new(id);
