@@ -4,14 +4,13 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use token_plugin_api::AuthorizationCode;
 
 use super::{
-    AuthorizationServer, MAX_BODY_BYTES,
+    AuthorizationServer, MAX_BODY_BYTES, Peer,
     authorization_request::{AuthorizationRequest, Back, Fault, Refusal},
     code_grant::{CHALLENGE, NAMED_REDIRECT_URI},
     consent::{ConsentToken, is_from_here},
     form::Form,
     issue::CODE_PREFIX,
     page,
-    peer::Peer,
     problem::{Problem, RETRY_AFTER_SECONDS},
     redirect_uri::with_parameters,
     secrets,

@@ -18,7 +18,7 @@ pub enum Peer {
 
 impl Peer {
     /// Whether its word is taken for who the user is.
-    pub(super) fn is_trusted(self, proxies: &[Network]) -> bool {
+    pub fn is_trusted(self, proxies: &[Network]) -> bool {
         match self {
             Self::Unknown => false,
             Self::Address(address) => proxies.iter().any(|network| network.contains(address)),
