@@ -1,6 +1,7 @@
 //! [`Engine`]: what all clones of a host, and its plugins' services, share; a call from the registry to the events.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     path::PathBuf,
     sync::{
@@ -26,7 +27,9 @@ use crate::{
     execute::Service,
     instance::Stops,
     load::Images,
-    making, oauth2,
+    making,
+    metrics::Metrics,
+    oauth2,
     preflight::Passed,
     registry::{HandlerSlot, Registry},
     status::{Libraries, Reloads},
@@ -45,6 +48,7 @@ pub(crate) struct Engine {
     pub(crate) passed: Passed,
     pub(crate) service: Arc<Service>,
     pub(crate) oauth2: oauth2::Shared,
+    pub(crate) metrics: Metrics,
     pub(crate) stops: Arc<Stops>,
     pub(crate) images: Images,
     pub(crate) statics: Vec<StaticPlugin>,
@@ -71,6 +75,7 @@ impl Engine {
             passed: Passed::default(),
             oauth2: oauth2::Shared::new(&service),
             service,
+            metrics: Metrics::default(),
             stops: Arc::default(),
             images: Images::default(),
             statics,
@@ -128,12 +133,12 @@ impl Engine {
         &self,
         registry: &'r Registry,
         token: &str,
-        context: Option<&RequestContext>,
+        context: Whence<'_>,
     ) -> Result<Answer<'r>, Error> {
         if registry.is_inline() || token.len() > registry.max_token_bytes {
             return self.judge_inline(registry, token, context);
         }
-        let answer = dispatch::verify(registry, token, &context_text(context)?, &mut Nobody).await;
+        let answer = dispatch::verify(registry, token, &context.text()?, &mut Nobody).await;
         self.judged(registry, &answer, context);
         Ok(answer)
     }
@@ -143,9 +148,9 @@ impl Engine {
         &self,
         registry: &'r Registry,
         token: &str,
-        context: Option<&RequestContext>,
+        context: Whence<'_>,
     ) -> Result<Begun<'r>, Error> {
-        let begun = dispatch::begin(registry, token, &context_text(context)?);
+        let begun = dispatch::begin(registry, token, &context.text()?);
         if let Begun::Over(answer) = &begun {
             self.judged(registry, answer, context);
         }
@@ -158,9 +163,9 @@ impl Engine {
         registry: &'r Registry,
         waiting: Waiting<'r>,
         token: &str,
-        context: Option<&RequestContext>,
+        context: Whence<'_>,
     ) -> Result<Answer<'r>, Error> {
-        let answer = waiting.finish(token, &context_text(context)?, &mut Nobody).await;
+        let answer = waiting.finish(token, &context.text()?, &mut Nobody).await;
         self.judged(registry, &answer, context);
         Ok(answer)
     }
@@ -171,12 +176,12 @@ impl Engine {
         &self,
         registry: &'r Registry,
         token: &str,
-        context: Option<&RequestContext>,
+        context: Whence<'_>,
     ) -> Result<Answer<'r>, Error> {
         let answer = if token.len() > registry.max_token_bytes {
             Answer { by: None, verdict: Ok(Verdict::Rejected(too_long(registry.max_token_bytes))) }
         } else {
-            dispatch::verify_inline(registry, token, &context_text(context)?)
+            dispatch::verify_inline(registry, token, &context.text()?)
         };
         self.judged(registry, &answer, context);
         Ok(answer)
@@ -188,7 +193,7 @@ impl Engine {
         request: &CreateToken,
         context: Option<&RequestContext>,
     ) -> Result<CreatedToken, Error> {
-        let (by, created) = making::create(registry, request, &context_text(context)?).await?;
+        let (by, created) = making::create(registry, request, &Whence::from(context).text()?).await?;
         if self.events.is_watched(registry) {
             let event = self.created(by, &created, request, context);
             if let Err(error) = self.events.announce(registry, &[event]).await {
@@ -206,7 +211,7 @@ impl Engine {
         request: &CreateToken,
         context: Option<&RequestContext>,
     ) -> Result<CreatedToken, Error> {
-        let (by, created) = making::create_inline(registry, request, &context_text(context)?)?;
+        let (by, created) = making::create_inline(registry, request, &Whence::from(context).text()?)?;
         if self.events.is_watched(registry) {
             self.events.emit(registry, &self.created(by, &created, request, context));
         }
@@ -245,13 +250,13 @@ impl Engine {
 
     /// Tells those who watch what became of a token.
     #[inline]
-    fn judged(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
+    fn judged(&self, registry: &Registry, answer: &Answer<'_>, context: Whence<'_>) {
         if self.events.is_watched(registry) {
             self.tell(registry, answer, context);
         }
     }
 
-    fn tell(&self, registry: &Registry, answer: &Answer<'_>, context: Option<&RequestContext>) {
+    fn tell(&self, registry: &Registry, answer: &Answer<'_>, context: Whence<'_>) {
         let mut token_id = None;
         let (kind, actor_id, reason) = match &answer.verdict {
             Ok(Verdict::Accepted(actor)) => {
@@ -264,7 +269,7 @@ impl Engine {
             Ok(Verdict::Rejected(reason)) => (EventKind::TokenRejected, None, Some(reason.to_string())),
             Ok(Verdict::NotRecognized) | Err(_) => return,
         };
-        let mut event = self.event(kind, context);
+        let mut event = self.event(kind, context.known().as_deref());
         event.handler = answer.by.map(|handler| handler.name().to_owned());
         (event.actor_id, event.token_id, event.reason) = (actor_id, token_id, reason);
         self.events.emit(registry, &event);
@@ -290,10 +295,42 @@ async fn take_back(by: &HandlerSlot, created: &CreatedToken) {
     }
 }
 
-#[inline]
-fn context_text(context: Option<&RequestContext>) -> Result<String, Error> {
-    let Some(context) = context else { return Ok(String::new()) };
-    serde_json::to_string(context).map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))
+/// Where a token came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whence<'c> {
+    Unknown,
+    Known(&'c RequestContext),
+    /// The same as JSON, for callers that have it cheaper than by way of the other.
+    Written(&'c str),
+}
+
+impl<'c> From<Option<&'c RequestContext>> for Whence<'c> {
+    fn from(context: Option<&'c RequestContext>) -> Self {
+        context.map_or(Self::Unknown, Self::Known)
+    }
+}
+
+impl<'c> Whence<'c> {
+    /// As plugins get it.
+    #[inline]
+    fn text(self) -> Result<Cow<'c, str>, Error> {
+        match self {
+            Self::Unknown => Ok(Cow::Borrowed("")),
+            Self::Written(text) => Ok(Cow::Borrowed(text)),
+            Self::Known(context) => serde_json::to_string(context)
+                .map(Cow::Owned)
+                .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string())),
+        }
+    }
+
+    /// As events have it.
+    fn known(self) -> Option<Cow<'c, RequestContext>> {
+        match self {
+            Self::Unknown => None,
+            Self::Known(context) => Some(Cow::Borrowed(context)),
+            Self::Written(text) => serde_json::from_str(text).ok().map(Cow::Owned),
+        }
+    }
 }
 
 /// Why a token of more bytes than this is rejected.

@@ -14,7 +14,7 @@ use crate::{
     builder::HostBuilder,
     config::{Finding, MakeSecrets},
     dispatch::{Answer, Begun},
-    engine::{Engine, too_long},
+    engine::{Engine, Whence, too_long},
     error::{Error, ErrorKind},
     events::Events,
     execute::block_on,
@@ -154,6 +154,7 @@ impl Host {
     }
 
     async fn actor(&self, token: &str, context: Option<&RequestContext>) -> Result<Option<Actor>, Error> {
+        let context = Whence::from(context);
         match self.actor_inline(token, context) {
             Ok(judged) => judged,
             Err(registry) if !registry.wrappers.is_empty() => {
@@ -168,12 +169,33 @@ impl Host {
         }
     }
 
-    /// Judges a token where nothing is waited for, without what waiting costs; else gives the registry to do it with.
-    fn actor_inline(
+    /// Judges a token, and has `then` make something of the answer while it is at hand.
+    pub(crate) async fn judge_then<T>(
         &self,
         token: &str,
-        context: Option<&RequestContext>,
-    ) -> Result<Result<Option<Actor>, Error>, Arc<Registry>> {
+        context: Whence<'_>,
+        then: impl FnOnce(Result<Answer<'_>, Error>) -> T,
+    ) -> T {
+        let registry = {
+            let registry = self.0.registry.load();
+            if registry.is_inline() || token.len() > registry.max_token_bytes {
+                return then(self.0.judge_inline(&registry, token, context));
+            }
+            // A guard that is kept while waiting would slow others down.
+            Guard::into_inner(registry)
+        };
+        if !registry.wrappers.is_empty() {
+            return then(Box::pin(self.0.judge(&registry, token, context)).await);
+        }
+        match self.0.begin(&registry, token, context) {
+            Ok(Begun::Over(answer)) => then(Ok(answer)),
+            Ok(Begun::Waits(waiting)) => then(Box::pin(self.0.finish(&registry, waiting, token, context)).await),
+            Err(error) => then(Err(error)),
+        }
+    }
+
+    /// Judges a token where nothing is waited for, without what waiting costs; else gives the registry to do it with.
+    fn actor_inline(&self, token: &str, context: Whence<'_>) -> Result<Result<Option<Actor>, Error>, Arc<Registry>> {
         let registry = self.0.registry.load();
         if registry.is_inline() || token.len() > registry.max_token_bytes {
             return Ok(self.0.judge_inline(&registry, token, context).and_then(|answer| actor(answer.verdict)));
@@ -185,7 +207,7 @@ impl Host {
     /// Judges a token and says which handler did.
     pub async fn verify(&self, token: &str, context: &RequestContext) -> Verification {
         let registry = self.0.registry.load_full();
-        Verification::from(Box::pin(self.0.judge(&registry, token, Some(context))).await)
+        Verification::from(Box::pin(self.0.judge(&registry, token, Whence::Known(context))).await)
     }
 
     /// What each handler says to a token, and why. Sends no events.
@@ -210,7 +232,7 @@ impl Host {
     ///
     /// As [`Host::verify_token`].
     pub fn verify_token_blocking(&self, token: &str) -> Result<Option<Actor>, Error> {
-        match self.actor_inline(token, None) {
+        match self.actor_inline(token, Whence::Unknown) {
             Ok(judged) => judged,
             Err(_) => block_on(self.verify_token(token)),
         }

@@ -11,10 +11,11 @@ use token_plugin_api::{
 use crate::{
     breaker::{Condition, Rules},
     claims::ClaimIndex,
-    config::{OAuth2Settings, OnError, PluginEntry},
+    config::{HttpSettings, OAuth2Settings, OnError, PluginEntry},
     error::Error,
     handler::Said,
     instance::{Instance, Wrapper},
+    metrics::{Counts, Metrics},
     stores::StoreSlot,
     watchdog::Watched,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Registry {
     pub(crate) stores: Vec<Arc<StoreSlot>>,
     /// How the host is an authorization server, if it is one.
     pub(crate) oauth2: Option<Arc<OAuth2Settings>>,
+    /// How requests are judged and served.
+    pub(crate) http: Arc<HttpSettings>,
     claims: ClaimIndex,
     inline: bool,
     pub(crate) rows: Vec<PluginRow>,
@@ -56,6 +59,7 @@ pub(crate) struct HandlerSlot {
     manage_deadline: Duration,
     pub(crate) on_error: OnError,
     breaker: Rules,
+    pub(crate) metrics: Arc<Counts>,
 }
 
 /// What goes into a registry, each list in call order.
@@ -84,6 +88,7 @@ impl Registry {
             generators,
             stores,
             oauth2: None,
+            http: Arc::default(),
             rows,
             instances,
         }
@@ -155,9 +160,10 @@ impl Slot {
 }
 
 impl HandlerSlot {
-    pub(crate) fn new(slot: Slot, entry: &PluginEntry) -> Self {
+    pub(crate) fn new(slot: Slot, entry: &PluginEntry, metrics: &Metrics) -> Self {
         let PluginEntry { manage_deadline, on_error, .. } = *entry;
-        Self { slot, manage_deadline, on_error, breaker: Rules::of(entry) }
+        let metrics = metrics.of(&slot.instance.handlers[slot.index].name);
+        Self { slot, manage_deadline, on_error, breaker: Rules::of(entry), metrics }
     }
 
     pub(crate) fn name(&self) -> &str {

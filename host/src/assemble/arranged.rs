@@ -8,6 +8,7 @@ use crate::{
     admit,
     breaker::Rules,
     config::{OnError, Severity},
+    metrics::Metrics,
     order::{Registration, call_order},
     registry::{HandlerSlot, Parts, PluginRow, Slot},
     stores::StoreSlot,
@@ -30,7 +31,7 @@ pub(crate) fn places<'r>(registered: impl Iterator<Item = &'r Registered>) -> Ve
 }
 
 /// Puts everything into call order.
-pub(super) fn arrange(made: Vec<Made>) -> Parts {
+pub(super) fn arrange(made: Vec<Made>, metrics: &Metrics) -> Parts {
     let mut parts = Parts::default();
     let (mut sinks, mut generators, mut stores) = (Vec::new(), Vec::new(), Vec::new());
     for (place, as_wrapper) in places(made.iter().map(|made| &made.registered)) {
@@ -70,7 +71,7 @@ pub(super) fn arrange(made: Vec<Made>) -> Parts {
             continue;
         }
         for (index, handler) in instance.handlers.iter().enumerate() {
-            parts.handlers.push(HandlerSlot::new(slot(index), entry));
+            parts.handlers.push(HandlerSlot::new(slot(index), entry, metrics));
             parts.rows.push(PluginRow {
                 execution: Some(handler.execution()),
                 claims: handler.claims.clone(),

@@ -56,7 +56,7 @@ pub(crate) fn generation(engine: &Arc<Engine>, config: &Config, old: &Registry) 
     let made = planned.into_iter().filter(is_wanted);
     let made: Vec<Made> = made.filter_map(|one| make(engine, config, old, one, &mut findings)).collect();
     try_new_ones(config, old, &made, &mut findings);
-    let parts = arrange(made);
+    let parts = arrange(made, &engine.metrics);
     warn_of_shadowed_names(&parts, &mut findings);
     if let Some(oauth2) = config.oauth2.as_ref().filter(|_| !findings.has_errors()) {
         authorization_server::check(oauth2, &parts, &mut findings);
@@ -64,6 +64,7 @@ pub(crate) fn generation(engine: &Arc<Engine>, config: &Config, old: &Registry) 
     let warnings = findings.finish()?;
     let mut registry = Registry::new(old.generation + 1, config.host.max_token_bytes, parts);
     registry.oauth2 = config.oauth2.clone().map(Arc::new);
+    registry.http = Arc::new(config.http.clone());
     Ok(Generation { registry, warnings })
 }
 
