@@ -69,6 +69,28 @@ impl<'a> Keys<'a> {
         strings
     }
 
+    /// The tables of a list, each with the place of its header.
+    pub(super) fn tables(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        report: &mut Report<'_>,
+    ) -> Vec<Written<&'a DeTable<'a>>> {
+        let Some((_, value)) = self.value(key, report) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            wrong_type(key, expected, value, report);
+            return Vec::new();
+        };
+        let mut tables = Vec::with_capacity(items.len());
+        for item in items {
+            match item.get_ref() {
+                DeValue::Table(value) => tables.push(Written { value, place: report.place(&item.span()) }),
+                _ => wrong_type(key, expected, item, report),
+            }
+        }
+        tables
+    }
+
     pub(super) fn table(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<Written<&'a DeTable<'a>>> {
         let (place, value) = self.value(key, report)?;
         let table = value.get_ref().as_table();
@@ -129,6 +151,16 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
+}
+
+/// What a text means; what it must be goes to `report` when it means nothing.
+pub(super) fn parsed<T: std::str::FromStr<Err = &'static str>>(
+    key: &str,
+    written: &Written<String>,
+    report: &mut Report<'_>,
+) -> Option<T> {
+    let parsed = written.value.parse();
+    parsed.map_err(|expected| report.error(written.place, format!("`{key}` {expected}"))).ok()
 }
 
 /// The known key that `key` is probably a misspelling of: at most a third of its letters differ.

@@ -13,6 +13,8 @@
 
 mod bounded_file;
 mod findings;
+mod http;
+mod http_rule;
 mod keys;
 pub(crate) mod lock_file;
 mod oauth2;
@@ -31,6 +33,7 @@ use toml::de::DeTable;
 use crate::admit::{Lock, PublicKey};
 
 pub use findings::{Finding, Findings, Origin, Place, Severity};
+pub use http::{AdminSettings, HttpSettings, IdentityHeaders, Listen, TlsSettings};
 pub use oauth2::{AccessTokenFormat, OAuth2Settings};
 pub use plugin_settings::PluginSettings;
 pub use raw::{OrderEntry, order_entries};
@@ -56,6 +59,8 @@ pub struct Config {
     pub trust: TrustSettings,
     /// The `[oauth2]` table; `None`: the host is no authorization server.
     pub oauth2: Option<OAuth2Settings>,
+    /// The `[http]` table.
+    pub http: HttpSettings,
     /// The `[[plugin]]` entries, in the order of the file.
     pub plugins: Vec<PluginEntry>,
     /// The `plugins.lock` beside the file, when there is one and it was asked for.
@@ -235,8 +240,8 @@ impl Config {
             let raw = RawConfig::read(document, report);
             resolve::resolve(raw, &base, make, report)
         })?;
-        let Resolved { host, preflight, trust, oauth2, plugins } = resolved;
-        Ok(Self { origin, folder: base, host, preflight, trust, oauth2, plugins, lock: None, warnings })
+        let Resolved { host, preflight, trust, oauth2, http, plugins } = resolved;
+        Ok(Self { origin, folder: base, host, preflight, trust, oauth2, http, plugins, lock: None, warnings })
     }
 
     /// Nothing at all: every default.
@@ -248,6 +253,7 @@ impl Config {
             preflight: PreflightSettings::default(),
             trust: TrustSettings::default(),
             oauth2: None,
+            http: HttpSettings::default(),
             plugins: Vec::new(),
             lock: None,
             warnings: Vec::new(),

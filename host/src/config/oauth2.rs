@@ -6,7 +6,7 @@ use std::path::Path;
 use http::HeaderName;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{Keys, Written, wrong_type};
+use super::keys::{Keys, Written, parsed, wrong_type};
 use super::report::Report;
 use super::resolve::Number;
 use super::{Place, bounded_file};
@@ -219,15 +219,6 @@ pub(super) fn resolve(raw: RawOAuth2, base: &Path, report: &mut Report<'_>) -> O
         users,
         place: Some(raw.place),
     })
-}
-
-fn parsed<T: std::str::FromStr<Err = &'static str>>(
-    key: &str,
-    written: &Written<String>,
-    report: &mut Report<'_>,
-) -> Option<T> {
-    let parsed = written.value.parse();
-    parsed.map_err(|expected| report.error(written.place, format!("`{key}` {expected}"))).ok()
 }
 
 fn header_name(written: &Written<String>, report: &mut Report<'_>) -> Option<HeaderName> {

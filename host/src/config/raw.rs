@@ -1,7 +1,8 @@
 //! The configuration as written: every key of the right type, with its place, and nothing judged yet.
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
+use super::http::RawHttp;
 use super::keys::{Keys, Written, wrong_type};
 use super::oauth2::RawOAuth2;
 use super::report::Report;
@@ -13,6 +14,7 @@ pub(super) struct RawConfig<'a> {
     pub(super) preflight: RawPreflight,
     pub(super) trust: RawTrust,
     pub(super) oauth2: Option<RawOAuth2>,
+    pub(super) http: Option<RawHttp>,
     /// In the order of the file.
     pub(super) plugins: Vec<RawPlugin<'a>>,
 }
@@ -77,12 +79,13 @@ impl<'a> RawConfig<'a> {
         let preflight = preflight.map(|table| RawPreflight::read(table.value, report)).unwrap_or_default();
         let trust = keys.table("trust", report).map(|table| RawTrust::read(table.value, report)).unwrap_or_default();
         let oauth2 = keys.table("oauth2", report).map(|table| RawOAuth2::read(&table, report));
-        let entries = entries(&mut keys, report);
+        let http = keys.table("http", report).map(|table| RawHttp::read(&table, report));
+        let entries = keys.tables("plugin", "a list of tables, each written [[plugin]]", report);
         keys.finish("", report);
         let mut names = Names::default();
         let plugins = entries.into_iter().map(|entry| RawPlugin::read(entry, &mut names, report)).collect();
         report.plugin = None;
-        Self { host, preflight, trust, oauth2, plugins }
+        Self { host, preflight, trust, oauth2, http, plugins }
     }
 }
 
@@ -179,7 +182,8 @@ pub fn order_entries(text: &str, origin: Origin) -> Result<Vec<OrderEntry>, Find
     parsing(text, &origin, |document, report| {
         let mut names = Names::default();
         let mut order = Vec::new();
-        for entry in entries(&mut Keys::new(document), report) {
+        let plugins = "a list of tables, each written [[plugin]]";
+        for entry in Keys::new(document).tables("plugin", plugins, report) {
             let mut keys = Keys::new(entry.value);
             let name = names.read(&mut keys, entry.place, report);
             let mut flag = |key| keys.boolean(key, report).is_some_and(|written| written.value);
@@ -190,24 +194,6 @@ pub fn order_entries(text: &str, origin: Origin) -> Result<Vec<OrderEntry>, Find
         order
     })
     .map(|(order, _)| order)
-}
-
-/// The `[[plugin]]` tables, each with the place of its header.
-fn entries<'a>(keys: &mut Keys<'a>, report: &mut Report<'_>) -> Vec<Written<&'a DeTable<'a>>> {
-    const EXPECTED: &str = "a list of tables, each written [[plugin]]";
-    let Some((_, value)) = keys.value("plugin", report) else { return Vec::new() };
-    let DeValue::Array(items) = value.get_ref() else {
-        wrong_type("plugin", EXPECTED, value, report);
-        return Vec::new();
-    };
-    let mut tables = Vec::with_capacity(items.len());
-    for item in items {
-        match item.get_ref() {
-            DeValue::Table(value) => tables.push(Written { value, place: report.place(&item.span()) }),
-            _ => wrong_type("plugin", EXPECTED, item, report),
-        }
-    }
-    tables
 }
 
 /// The names used so far, each with the line of its entry: a name stands for one plugin in every message and call.

@@ -5,14 +5,15 @@ use std::path::{Path, is_separator};
 use std::time::Duration;
 
 use super::keys::Written;
-use super::oauth2;
 use super::plugin_settings::PluginSettings;
 use super::raw::{RawConfig, RawHost, RawPlugin, RawPreflight, RawTrust};
 use super::report::Report;
 use super::secret_reference::Secrets;
 use super::{
-    HostSettings, LibraryName, MakeSecrets, OAuth2Settings, OnError, PluginEntry, PreflightSettings, TrustSettings,
+    HostSettings, HttpSettings, LibraryName, MakeSecrets, OAuth2Settings, OnError, PluginEntry, PreflightSettings,
+    TrustSettings,
 };
+use super::{http, oauth2};
 
 /// The tables of a configuration, checked.
 pub(super) struct Resolved {
@@ -20,6 +21,7 @@ pub(super) struct Resolved {
     pub(super) preflight: PreflightSettings,
     pub(super) trust: TrustSettings,
     pub(super) oauth2: Option<OAuth2Settings>,
+    pub(super) http: HttpSettings,
     pub(super) plugins: Vec<PluginEntry>,
 }
 
@@ -30,12 +32,13 @@ pub(super) fn resolve(raw: RawConfig<'_>, base: &Path, make: MakeSecrets, report
     let preflight = preflight_settings(raw.preflight, base, report);
     let trust = trust_settings(raw.trust, report);
     let oauth2 = raw.oauth2.and_then(|raw| oauth2::resolve(raw, base, report));
+    let http = raw.http.map(|raw| http::resolve(raw, base, report)).unwrap_or_default();
     // A file that is refused anyway must not leave new secrets behind.
     let make = if report.has_errors() { MakeSecrets::Ephemeral } else { make };
     let mut secrets = Secrets::new(base, make);
     let plugins = raw.plugins.into_iter().filter_map(|raw| plugin_entry(raw, base, &mut secrets, report)).collect();
     report.plugin = None;
-    Resolved { host, preflight, trust, oauth2, plugins }
+    Resolved { host, preflight, trust, oauth2, http, plugins }
 }
 
 impl Default for HostSettings {

@@ -70,7 +70,7 @@ fn all_findings_of_all_plugins_come_at_once() {
     assert_eq!(
         parse(text).unwrap_err(),
         format!(
-            "<string>:1:2: unknown key `hots`, expected one of `host`, `preflight`, `trust`, `oauth2`, `plugin`; did \
+            "<string>:1:2: unknown key `hots`, expected one of `host`, `preflight`, `trust`, `oauth2`, `http`, `plugin`; did \
              you mean `host`?\n\
              <string>:3:1: unknown key `max_tokens`, expected one of `drop_in`, `search`, `max_token_bytes`, \
              `event_queue`, `max_plugin_bytes`, `danger_insecure_permissions`, \

@@ -1,0 +1,394 @@
+//! [`Rules`]: what is required of a request, by its host, path and method.
+//!
+//! What a rule protects, the application behind must not know by another name. So a path of which programs make
+//! different things (empty segments, dots, encoded slashes, double escapes) is not matched at all: it is refused.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use super::{
+    credentials::decoded,
+    refusal::Refusal,
+    requirement::{RequiredAction, RequiredResource, Requirement},
+};
+
+/// What is required of a request. The first rule that fits counts; where none does, any good token will do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules(Vec<Rule>);
+
+/// One rule: which requests it is for, and what it requires of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rule {
+    /// For requests to this host. Default: any.
+    pub host: Option<HostPattern>,
+    /// For requests with such a path. Default: any.
+    pub path: Option<PathPattern>,
+    /// For requests with one of these methods; GET means HEAD as well. Default: any.
+    pub methods: Vec<String>,
+    /// What it requires. Each text may be a part of the path, `{name}`.
+    pub requirement: Requirement,
+    /// Whether the method that a policy must allow is the request's own.
+    pub policy_method_is_own: bool,
+    /// Let requests without a token pass, too. Default: false.
+    pub optional: bool,
+}
+
+/// What was found for a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Found {
+    /// What is required of it.
+    pub requirement: Requirement,
+    /// Whether it passes without a token.
+    pub optional: bool,
+}
+
+/// A request, as far as rules look at it; what is `None` was not told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'r> {
+    pub(crate) method: Option<&'r str>,
+    pub(crate) host: Option<&'r str>,
+    /// Without the query.
+    pub(crate) path: Option<&'r str>,
+}
+
+impl Rules {
+    /// These rules, in this order.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self(rules)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is required of a request.
+    ///
+    /// # Errors
+    ///
+    /// When what a rule asks for was not told, or the path means different things to different programs: nobody knows
+    /// then which rule is right.
+    pub(crate) fn find(&self, target: Target<'_>) -> Result<Found, Refusal> {
+        if self.is_empty() {
+            return Ok(Found::default());
+        }
+        let path = target.path.ok_or(Refusal::Request("expected to be told the path that is asked for"))?;
+        let method = target.method.ok_or(Refusal::Request("expected to be told the method that is asked for"))?;
+        let segments = segments(path).ok_or(Refusal::Request("the path is ambiguous"))?;
+        for rule in &self.0 {
+            if let Some(host) = &rule.host {
+                let told = target.host.ok_or(Refusal::Request("expected to be told the host that is asked for"))?;
+                if !host.fits(told) {
+                    continue;
+                }
+            }
+            if !rule.methods.is_empty() && !rule.methods.iter().any(|known| is_method(known, method)) {
+                continue;
+            }
+            let Some(captured) = rule.path.as_ref().map_or(Some(BTreeMap::new()), |path| path.fit(&segments)) else {
+                continue;
+            };
+            return Ok(Found { requirement: rule.filled(&captured, method), optional: rule.optional });
+        }
+        Ok(Found::default())
+    }
+}
+
+impl Rule {
+    /// The names of parts of the path that the rule's texts mention.
+    pub(crate) fn mentioned(&self) -> impl Iterator<Item = &str> {
+        let action = self.requirement.action.iter();
+        let policy = self.requirement.policy.iter();
+        let texts = action.flat_map(|RequiredAction { action, database, resource }| {
+            [Some(action), database.as_ref(), resource.as_ref()]
+        });
+        let texts =
+            texts.chain(policy.flat_map(|RequiredResource { resource, id, .. }| [Some(resource), id.as_ref(), None]));
+        texts.flatten().filter_map(|text| part_name(text))
+    }
+
+    fn filled(&self, captured: &BTreeMap<&str, &str>, method: &str) -> Requirement {
+        let fill = |text: &String| match part_name(text).and_then(|name| captured.get(name)) {
+            Some(part) => (*part).to_owned(),
+            None => text.clone(),
+        };
+        let Requirement { action, policy, scopes } = &self.requirement;
+        Requirement {
+            action: action.as_ref().map(|RequiredAction { action, database, resource }| RequiredAction {
+                action: fill(action),
+                database: database.as_ref().map(fill),
+                resource: resource.as_ref().map(fill),
+            }),
+            policy: policy.as_ref().map(|policy| RequiredResource {
+                resource: fill(&policy.resource),
+                method: if self.policy_method_is_own { method.to_owned() } else { policy.method.clone() },
+                id: policy.id.as_ref().map(fill),
+            }),
+            scopes: scopes.clone(),
+        }
+    }
+}
+
+/// `name` of `{name}`.
+fn part_name(text: &str) -> Option<&str> {
+    text.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// GET stands for HEAD as well: it is the same, without a body.
+fn is_method(known: &str, method: &str) -> bool {
+    known == method || (known == "GET" && method == "HEAD")
+}
+
+/// A host, or with `*.` before it all below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPattern {
+    name: String,
+    is_below: bool,
+}
+
+impl HostPattern {
+    fn fits(&self, host: &str) -> bool {
+        let host = bare_host(host);
+        if !self.is_below {
+            return host == self.name;
+        }
+        host.strip_suffix(self.name.as_str()).is_some_and(|before| before.len() > 1 && before.ends_with('.'))
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (is_below, name) = text.strip_prefix("*.").map_or((false, text), |name| (true, name));
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]_".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_good) || bare_host(name) != name.to_ascii_lowercase() {
+            return Err("must be a host without a port (`db.example`), or all below one (`*.example`)");
+        }
+        Ok(Self { name: name.to_ascii_lowercase(), is_below })
+    }
+}
+
+/// A host in lower case, without its port and without the dot that may end it.
+fn bare_host(host: &str) -> String {
+    let end = match host.strip_prefix('[') {
+        Some(rest) => rest.find(']').map_or(host.len(), |end| end + 2),
+        None => host.find(':').unwrap_or(host.len()),
+    };
+    host[..end].trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// A path: segments that are as written, or any (`{name}`); with a last `*`: whatever follows, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern {
+    segments: Vec<Segment>,
+    is_open: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Exact(String),
+    Any(String),
+}
+
+impl PathPattern {
+    /// The names of its parts.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Any(name) => Some(name.as_str()),
+            Segment::Exact(_) => None,
+        })
+    }
+
+    fn fit<'s>(&'s self, segments: &'s [String]) -> Option<BTreeMap<&'s str, &'s str>> {
+        let is_right_length = match self.is_open {
+            true => segments.len() >= self.segments.len(),
+            false => segments.len() == self.segments.len(),
+        };
+        let mut captured = BTreeMap::new();
+        for (wanted, segment) in self.segments.iter().zip(segments) {
+            match wanted {
+                Segment::Exact(text) if text == segment => {}
+                Segment::Exact(_) => return None,
+                Segment::Any(name) => drop(captured.insert(name.as_str(), segment.as_str())),
+            }
+        }
+        is_right_length.then_some(captured)
+    }
+}
+
+impl FromStr for PathPattern {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "must be a path from `/` on, of segments that are plain text or `{name}`, and `*` only as the \
+             last one";
+        let (path, is_open) = match text.strip_suffix("/*") {
+            Some(path) => (path, true),
+            None => (text, false),
+        };
+        let written = match (path, is_open) {
+            ("", true) => Vec::new(),
+            _ => segments(path).ok_or(EXPECTED)?,
+        };
+        let mut names = Vec::new();
+        let mut read = Vec::with_capacity(written.len());
+        for segment in written {
+            match part_name(&segment) {
+                Some(name) if !name.is_empty() && !names.contains(&name.to_owned()) => {
+                    names.push(name.to_owned());
+                    read.push(Segment::Any(name.to_owned()));
+                }
+                None if !segment.contains(['*', '{', '}', '?', '#']) => read.push(Segment::Exact(segment)),
+                _ => return Err(EXPECTED),
+            }
+        }
+        Ok(Self { segments: read, is_open })
+    }
+}
+
+/// The segments of a path, without escapes; the `/` that may end it counts for nothing. `None`: programs may take it for
+/// different paths.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let rest = path.strip_prefix('/')?;
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.is_empty() {
+        // `//` has lost its end, and is another thing than `/`.
+        return (path == "/").then(Vec::new);
+    }
+    rest.split('/').map(segment).collect()
+}
+
+fn segment(written: &str) -> Option<String> {
+    // A plus is one: only queries have it for a space.
+    let escaped = written.replace('+', "%2B");
+    let segment = decoded(&escaped)?.into_owned();
+    let is_dots = matches!(segment.as_str(), "" | "." | "..");
+    let is_unruly = segment.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
+    let lower = segment.to_ascii_lowercase();
+    let is_escaped_again = ["%2e", "%2f", "%5c", "%00", "%25"].iter().any(|escape| lower.contains(escape));
+    // What stands behind `;` is no part of the path to some servers.
+    let is_dots_with_parameter = matches!(segment.split(';').next(), Some("" | "." | ".."));
+    (!is_dots && !is_unruly && !is_escaped_again && !is_dots_with_parameter).then_some(segment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(path: &str, change: impl FnOnce(&mut Rule)) -> Rule {
+        let mut rule = Rule { path: Some(path.parse().unwrap()), ..Rule::default() };
+        change(&mut rule);
+        rule
+    }
+
+    fn found(rules: &Rules, method: &str, path: &str) -> Result<Found, Refusal> {
+        rules.find(Target { method: Some(method), host: Some("DB.Example.:8080"), path: Some(path) })
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_counts() {
+        let action = |action: &str| Requirement::action(action, Some("{database}"), Some("{table}"));
+        let rules = Rules::new(vec![
+            rule("/-/health", |rule| rule.optional = true),
+            rule("/{database}/{table}", |rule| {
+                rule.methods = vec!["GET".to_owned()];
+                rule.requirement = action("view-table");
+            }),
+            rule("/{database}/{table}/*", |rule| rule.requirement = action("insert-row")),
+        ]);
+        let required = |method, path| found(&rules, method, path).unwrap().requirement;
+        let wanted = Requirement::action("view-table", Some("fix tures"), Some("a+b"));
+        assert_eq!(required("GET", "/fix%20tures/a+b"), wanted);
+        assert_eq!(required("HEAD", "/fix%20tures/a+b/"), wanted, "a slash at the end hides nothing");
+        let insert = Requirement::action("insert-row", Some("db"), Some("t"));
+        assert_eq!((required("POST", "/db/t"), required("POST", "/db/t/-/insert")), (insert.clone(), insert));
+        assert_eq!(required("GET", "/db"), Requirement::nothing());
+        assert!(found(&rules, "GET", "/-/health").unwrap().optional);
+    }
+
+    #[test]
+    fn a_policy_is_asked_for_the_request_s_own_method() {
+        let rules = Rules::new(vec![rule("/api/{resource}/{id}", |rule| {
+            rule.requirement = Requirement::resource("{resource}", "", Some("{id}"));
+            rule.policy_method_is_own = true;
+        })]);
+        let found = found(&rules, "PATCH", "/api/review/42").unwrap();
+        assert_eq!(found.requirement, Requirement::resource("review", "PATCH", Some("42")));
+    }
+
+    #[test]
+    fn a_path_that_is_ambiguous_fits_no_rule_and_is_refused() {
+        let rules = Rules::new(vec![rule("/admin/*", |rule| rule.requirement = Requirement::scope("admin"))]);
+        for path in [
+            "//admin",
+            "/admin//",
+            "/a//b",
+            "/./admin",
+            "/x/../admin",
+            "/%2e/admin",
+            "/x/%2E%2e/admin",
+            "/admin%2fx",
+            "/admin%5Cx",
+            "/a\\b",
+            "/admin%00",
+            "/%",
+            "/%zz",
+            "/%ff",
+            "/%252e%252e/admin",
+            "/%25%32%65",
+            "admin",
+            "",
+            "*",
+            "/x/..;/admin",
+            "/;/admin",
+            "/a%0d%0ab",
+        ] {
+            assert!(matches!(found(&rules, "GET", path), Err(Refusal::Request(_))), "{path}");
+            assert_eq!(found(&Rules::default(), "GET", path), Ok(Found::default()), "there is nothing to evade");
+        }
+        assert_eq!(found(&rules, "GET", "/%61dmin").unwrap().requirement, Requirement::scope("admin"));
+        assert_eq!(found(&rules, "GET", "/admin").unwrap().requirement, Requirement::scope("admin"));
+        assert_eq!(found(&rules, "GET", "/").unwrap().requirement, Requirement::nothing());
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_all_below_one() {
+        let on = |host: &str| {
+            Rules::new(vec![Rule { host: Some(host.parse().unwrap()), optional: true, ..Rule::default() }])
+        };
+        let fits = |pattern: &str, host| {
+            let target = Target { method: Some("GET"), host: Some(host), path: Some("/") };
+            on(pattern).find(target).unwrap().optional
+        };
+        assert!(fits("db.example", "DB.example.:80") && fits("*.example", "a.b.example") && fits("[::1]", "[::1]:80"));
+        assert!(!fits("*.example", "example") && !fits("*.example", ".example") && !fits("db.example", "xdb.example"));
+        let untold = Target { method: Some("GET"), host: None, path: Some("/") };
+        assert!(on("db.example").find(untold).is_err());
+        for bad in ["", "a b", "db.example:80", "*.", "*"] {
+            assert!(bad.parse::<HostPattern>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_told_is_not_guessed() {
+        let rules = Rules::new(vec![rule("/a", |_| {})]);
+        let told = Target { method: Some("GET"), host: None, path: Some("/a") };
+        assert!(rules.find(told).is_ok());
+        assert!(
+            rules.find(Target { method: None, ..told }).is_err() && rules.find(Target { path: None, ..told }).is_err()
+        );
+    }
+
+    #[test]
+    fn patterns_are_read_strictly() {
+        for bad in ["", "a", "/a//b", "/a*", "/*/a", "/{a}/{a}", "/{}", "/a{b}", "/..", "/a?b"] {
+            assert!(bad.parse::<PathPattern>().is_err(), "{bad}");
+        }
+        let all: PathPattern = "/*".parse().unwrap();
+        assert!(all.fit(&[]).is_some() && all.fit(&["a".to_owned()]).is_some());
+        let root: PathPattern = "/".parse().unwrap();
+        assert!(root.fit(&[]).is_some() && root.fit(&["a".to_owned()]).is_none());
+    }
+}
