@@ -34,6 +34,9 @@
 
 pub mod admit;
 mod assemble;
+pub mod authenticate;
+#[cfg(feature = "axum")]
+pub mod axum;
 mod breaker;
 mod builder;
 mod claims;
@@ -47,20 +50,27 @@ mod execute;
 mod explain;
 mod handler;
 mod host;
+#[cfg(feature = "http")]
+pub mod http;
 mod inside;
 mod instance;
 mod load;
 mod making;
 mod manage;
+mod metrics;
 pub mod oauth2;
 pub mod order;
 mod outline;
+mod peer;
 pub mod preflight;
 mod registry;
 mod reload;
 mod services;
+pub mod session;
 mod status;
 mod stores;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trial;
 mod watch;
 mod watchdog;
@@ -74,7 +84,9 @@ pub use events::Events;
 pub use execute::block_on;
 pub use explain::{Explanation, Step};
 pub use host::{Host, Verification};
+pub use metrics::{HandlerMetrics, LATENCY_BOUNDS_NS, OUTCOMES};
 pub use outline::{Outline, OutlineRow, Plan};
+pub use peer::{Network, Peer};
 pub use registry::PluginRow;
 pub use reload::Reload;
 pub use status::{FailedReload, Libraries, Status};

@@ -28,6 +28,7 @@ mod purge;
 mod quickstart;
 mod record;
 mod selector;
+mod serve;
 mod show;
 mod shown_client;
 mod table;
@@ -112,6 +113,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Write a new plugin crate that builds and whose test passes
     New(new::New),
+    /// Serve over HTTP: forward authentication for proxies, introspection, OAuth 2.0, an API and a console
+    Serve(serve::Serve),
     /// Create a token, verify it, and show what to try next
     Quickstart,
     /// Be the child process in which a host tries a plugin
@@ -155,6 +158,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Conformance(conformance) => conformance.run(&arguments.config, &output),
         Command::Inspect(inspect) => inspect.run(&output),
         Command::New(new) => new.run(&output),
+        Command::Serve(serve) => serve.run(&arguments.config, &output),
         Command::Quickstart => quickstart::run(&arguments.config, &output),
         Command::Preflight => Ok(()),
         Command::Completions { shell } => output.bytes(&completions(shell)),

@@ -1,0 +1,31 @@
+//! The table of paths, but for `/auth`.
+
+use ::http::StatusCode;
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+
+use super::{health, metrics, oauth2, problem::Problem};
+
+/// All paths but `/auth`. The service itself comes with each request, as an extension.
+pub(super) fn router() -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
+        // Their paths depend on the issuer.
+        .fallback(any(oauth2::serve))
+        .method_not_allowed_fallback(wrong_method)
+}
+
+/// The answer where nothing is.
+pub(super) fn nothing_here() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", "nothing is here").into_response()
+}
+
+async fn wrong_method() -> Response {
+    let told = "the method is not one of those that are allowed here";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Wrong method", told).into_response()
+}
