@@ -19,12 +19,16 @@ mod oauth2;
 mod reloading;
 mod sampler;
 mod scaling;
+mod serving;
 mod table;
 mod threads;
 
 use crate::sampler::Effort;
 
 fn main() {
+    if std::env::args().any(|argument| argument == serving::FIXED_SERVER) {
+        return serving::serve_fixed();
+    }
     let effort = Effort::asked_for(std::env::args());
     machine::raise_file_limit();
     machine::print(effort);
@@ -41,7 +45,7 @@ fn main() {
 type Section = (&'static str, fn(Effort));
 
 /// What is measured; a few alone by name, as in `cargo bench -p token-host -- jwt`.
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("boundary", boundary::measure),
     ("jwt", jwt::measure),
     ("database", database::measure),
@@ -51,4 +55,5 @@ const SECTIONS: [Section; 9] = [
     ("loading", loading::measure),
     ("reloading", reloading::measure),
     ("latency", latency::measure),
+    ("http", serving::measure),
 ];
