@@ -7,7 +7,7 @@ use std::{
 };
 
 use arc_swap::Guard;
-use token_plugin_api::{Actor, CreateToken, CreatedToken, Reason, RequestContext, Verdict};
+use token_plugin_api::{Actor, CreateToken, CreatedToken, Metric, Reason, RequestContext, Verdict};
 
 use crate::{
     assemble::{self, Generation},
@@ -19,6 +19,7 @@ use crate::{
     events::Events,
     execute::block_on,
     explain::{self, Explanation},
+    metrics::HandlerMetrics,
     registry::{PluginRow, Registry},
     reload::Reload,
     status::Status,
@@ -252,6 +253,21 @@ impl Host {
     /// with how the handlers fare right now.
     pub fn plugins(&self) -> Vec<PluginRow> {
         self.0.registry.load().rows_now()
+    }
+
+    /// The figures that plugins tell of themselves, each with its plugin's name.
+    pub fn plugin_metrics(&self) -> Vec<(String, Metric)> {
+        let registry = self.0.registry.load_full();
+        let told = registry.instances.iter().flat_map(|instance| {
+            instance.told_metrics().into_iter().map(|metric| (instance.plugin().to_owned(), metric))
+        });
+        told.collect()
+    }
+
+    /// How the verifications that authenticators made of it went so far, by handler; the last one is of tokens that no
+    /// handler judged.
+    pub fn metrics(&self) -> Vec<HandlerMetrics> {
+        self.0.metrics.now()
     }
 
     /// What the operator should know of the current configuration: warnings and notices.

@@ -9,9 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use token_plugin_api::{
-    Result,
+    Metric, Result,
     abi::{
         convert::result_from_v1,
+        metrics::{METRICS, MetricsEntryV1},
         stores::{self, STORES, StoreKind},
         v1,
     },
@@ -46,6 +47,7 @@ pub(crate) struct Instance {
     pub(crate) warnings: Vec<String>,
     pub(crate) breaker: Breaker,
     pub(crate) stores: Vec<InstanceStore>,
+    metrics: Vec<MetricsEntryV1>,
     extensions: Vec<v1::ExtensionEntryV1>,
     keeper: Option<v1::Keeper>,
     pub(crate) lane: Lane,
@@ -80,6 +82,13 @@ impl InstanceStore {
     }
 }
 
+/// What tells figures, when an extension is that; else what it was.
+fn metrics_of(entry: v1::ExtensionEntryV1) -> Result<MetricsEntryV1, v1::ExtensionEntryV1> {
+    let v1::ExtensionEntryV1 { id, extension } = entry;
+    let told = if id == METRICS { extension.downcast() } else { Err(extension) };
+    told.map_err(|extension| v1::ExtensionEntryV1 { id, extension })
+}
+
 pub(crate) struct Wrapper {
     pub(crate) name: String,
     pub(crate) watched: Arc<Watched>,
@@ -100,10 +109,17 @@ impl Instance {
             let watched = Watched::new(&key.plugin, Part::Wrapper, &name);
             Wrapper { name, watched, object: entry.wrapper }
         };
-        let (mut stores, mut unknown) = (Vec::new(), Vec::new());
+        let (mut stores, mut metrics, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         for entry in made.extensions {
-            match InstanceStore::of(entry) {
-                Ok(store) => stores.push(store),
+            let entry = match InstanceStore::of(entry) {
+                Ok(store) => {
+                    stores.push(store);
+                    continue;
+                }
+                Err(entry) => entry,
+            };
+            match metrics_of(entry) {
+                Ok(told) => metrics.push(told),
                 Err(entry) => unknown.push(entry),
             }
         }
@@ -126,6 +142,7 @@ impl Instance {
                 .collect(),
             breaker: Breaker::new(&key.plugin),
             stores,
+            metrics,
             extensions: unknown,
             keeper: Some(made.keeper),
             generation,
@@ -136,6 +153,16 @@ impl Instance {
     /// The plugin's name, as configured.
     pub(crate) fn plugin(&self) -> &str {
         &self.key.plugin
+    }
+
+    /// The figures that it tells of itself. One that cannot is logged, and tells none.
+    pub(crate) fn told_metrics(&self) -> Vec<Metric> {
+        let told = self.metrics.iter().filter_map(|told| {
+            told.now()
+                .map_err(|error| tracing::warn!(plugin = self.plugin(), "its metrics cannot be had: {error}"))
+                .ok()
+        });
+        told.flatten().take(Metric::MOST).collect()
     }
 
     /// Has one of its sinks record an event that must be recorded.
@@ -155,6 +182,7 @@ impl Drop for Instance {
             std::mem::take(&mut self.wrappers),
             std::mem::take(&mut self.generators),
             std::mem::take(&mut self.stores),
+            std::mem::take(&mut self.metrics),
             std::mem::take(&mut self.extensions),
         );
         let (sinks, keeper, plugin) = (std::mem::take(&mut self.sinks), self.keeper.take(), self.key.plugin.clone());

@@ -54,6 +54,7 @@ mod host;
 pub mod http;
 mod inside;
 mod instance;
+pub mod introspection;
 mod load;
 mod making;
 mod manage;
@@ -94,8 +95,9 @@ pub use stores::{AccessTokens, AuthCodes, Clients, Stores};
 pub use token_plugin_api::{
     self, AccessToken, Actor, Actors, AuthorizationCode, Client, ClientPage, ClientSecret, Consumption, CreateToken,
     CreatedToken, Cutoff, DeleteTokens, Event, EventKind, Expires, ImportTokens, ImportedTokens, InvalidateTokens,
-    InvalidatedToken, InvalidatedTokens, ListActors, ListClients, Migrate, Migrations, Policy, PolicyDefault,
-    PolicyError, Reason, ReasonKind, RequestContext, RotateRefreshToken, Rotation, SetActors, TokenDetails,
-    TokenFilter, TokenKind, TokenPage, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken, Verdict,
+    InvalidatedToken, InvalidatedTokens, ListActors, ListClients, Metric, MetricKind, Migrate, Migrations, Policy,
+    PolicyDefault, PolicyError, Reason, ReasonKind, RequestContext, RotateRefreshToken, Rotation, SetActors,
+    TokenDetails, TokenFilter, TokenKind, TokenPage, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken,
+    Verdict,
 };
 pub use watch::Watch;

@@ -9,8 +9,8 @@ use abi_stable::{
 use serde::Deserialize;
 
 use crate::{
-    AccessTokenStore, AsyncTokenHandler, AuthCodeStore, ClientStore, EventSink, HostHandle, PluginError, Result,
-    TokenGenerator, TokenHandler, Wrapper,
+    AccessTokenStore, AsyncTokenHandler, AuthCodeStore, ClientStore, EventSink, HostHandle, Metric, PluginError,
+    Result, TokenGenerator, TokenHandler, Wrapper,
     abi::{manifest::Hook, stores::STORES, v1},
 };
 
@@ -83,6 +83,13 @@ impl Hooks {
     /// A place for clients.
     pub fn client_store(&mut self, store: impl ClientStore) -> &mut Self {
         self.put_client_store(store);
+        self
+    }
+
+    /// What tells figures of the plugin, for those who run the host. It is asked when somebody looks at them, from any
+    /// thread, and must not wait.
+    pub fn metrics(&mut self, measure: impl Fn() -> Vec<Metric> + Send + Sync + 'static) -> &mut Self {
+        self.put_metrics(measure);
         self
     }
 

@@ -101,6 +101,7 @@ pub mod files;
 mod generator;
 mod handler;
 mod hooks;
+mod metric;
 mod policy;
 mod recorder;
 mod request;
@@ -122,6 +123,7 @@ pub use events::{Delivery, Event, EventKind, EventSink};
 pub use generator::TokenGenerator;
 pub use handler::{AsyncTokenHandler, Claims, MAX_CLAIM_BYTES, TokenHandler, Trial};
 pub use hooks::{Hooks, NoConfig};
+pub use metric::{Metric, MetricKind};
 pub use policy::{Policy, PolicyDefault, PolicyError};
 pub use request::{
     Actors, CreateToken, CreatedToken, Cutoff, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, InvalidatedToken,

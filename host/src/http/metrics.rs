@@ -28,7 +28,7 @@ pub(super) async fn metrics(Extension(service): Extension<Service>) -> Response 
 
 fn page(service: &Service) -> String {
     let mut page = Page::default();
-    let handlers = service.host().0.metrics.now();
+    let handlers = service.host().metrics();
     page.about(
         "token_host_verifications_total",
         "counter",
@@ -56,6 +56,17 @@ fn page(service: &Service) -> String {
         if let Some(slow_calls) = row.slow_calls {
             let labels = [("name", row.name.as_str()), ("plugin", &row.plugin), ("kind", row.kind)];
             page.line("token_host_plugin_slow_calls_total", &labels, slow_calls);
+        }
+    }
+    let mut told = service.host().plugin_metrics();
+    // Figures of one name belong together, whoever tells them; the first says what it is.
+    told.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+    for told in told.chunk_by(|(_, one), (_, other)| one.name == other.name) {
+        let Some((_, first)) = told.first() else { continue };
+        let name = format!("token_host_plugin_metric_{}", first.name);
+        page.about(&name, first.kind.name(), &first.help);
+        for (plugin, metric) in told {
+            page.line(&name, &[("plugin", plugin)], metric.value);
         }
     }
     let (status, counts) = (service.host().status(), &service.0.counts);

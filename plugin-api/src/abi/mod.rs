@@ -6,6 +6,7 @@ pub mod export;
 pub mod extension;
 mod fence;
 pub mod manifest;
+pub mod metrics;
 mod objects;
 pub(crate) mod services;
 pub mod stores;

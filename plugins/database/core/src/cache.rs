@@ -9,6 +9,7 @@ use std::{
 };
 
 use quick_cache::sync::Cache as Entries;
+use token_plugin_api::Metric;
 
 use crate::{
     config::CacheConfig,
@@ -113,6 +114,16 @@ impl Cache {
             }
         }
         Some(entry.found)
+    }
+
+    /// What there is to tell of it.
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
+        let Self { entries, .. } = self;
+        vec![
+            Metric::counter("cache_hits_total", "Tokens that were found in the cache, fresh or not.", entries.hits()),
+            Metric::counter("cache_misses_total", "Tokens that were not found in the cache.", entries.misses()),
+            Metric::gauge("cache_entries", "Tokens in the cache.", entries.len() as u64),
+        ]
     }
 
     /// Before the store is asked.
