@@ -1,13 +1,14 @@
 //! [`Actor`]: who a verified token stands for.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{borrow::Cow, fmt, sync::OnceLock};
 
 use abi_stable::std_types::RString;
 use serde::{
-    Deserialize, Serialize, Serializer,
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
     ser::{Error as _, SerializeMap},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{Policy, PolicyDefault, PolicyError, TokenRestrictions};
 
@@ -139,8 +140,32 @@ impl Actor {
         Policy::new(document).map(|policy| Some(policy.default_to(default)))
     }
 
+    /// Whether it has claims of which one may be called this. False is certain; true is not, since claims that nobody has
+    /// asked for yet are not read for it.
+    pub fn may_claim(&self, name: &str) -> bool {
+        self.more.as_ref().is_some_and(|more| more.claims.may_have(name))
+    }
+
+    /// The actor as JSON, as serde would write it: for those who have to be quick. Claims that nobody has asked for yet are
+    /// passed on as they are written.
+    ///
+    /// # Errors
+    ///
+    /// When the claims are no JSON object.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let Some(unread) = self.more.as_ref().and_then(|more| more.claims.unread()) else {
+            return serde_json::to_vec(self);
+        };
+        let claims = serde_json::from_str(unread)?;
+        let mut json = Vec::with_capacity(self.id.len() + unread.len() + 64);
+        ActorWith { actor: self, claims: &claims }.serialize(&mut serde_json::Serializer::new(&mut json))?;
+        Ok(json)
+    }
+
     fn get(&self, claim: &str) -> Option<&Value> {
-        self.more.as_ref()?.claims.map().ok()?.get(claim)
+        let claims = &self.more.as_ref()?.claims;
+        // To read all of them takes longer than many a verification.
+        if claims.may_have(claim) { claims.map().ok()?.get(claim) } else { None }
     }
 
     /// Whether the token's restrictions let it do `action`: see [`TokenRestrictions::allows`].
@@ -171,17 +196,77 @@ impl Actor {
     const OWN_KEYS: [&'static str; 4] = ["id", "token", "_r", "token_expires"];
 }
 
-impl Serialize for Actor {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+impl Actor {
+    /// All but the claims.
+    fn serialize_own<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("id", &self.id)?;
         map.serialize_entry("token", &self.token)?;
         if let Some(restrictions) = self.restrictions() {
             map.serialize_entry("_r", restrictions)?;
         }
-        if let Some(expires) = self.token_expires {
-            map.serialize_entry("token_expires", &expires)?;
+        match self.token_expires {
+            Some(expires) => map.serialize_entry("token_expires", &expires),
+            None => Ok(()),
         }
+    }
+}
+
+/// An actor with claims that were not read.
+struct ActorWith<'a> {
+    actor: &'a Actor,
+    claims: &'a WrittenClaims<'a>,
+}
+
+impl Serialize for ActorWith<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.actor.serialize_own(&mut map)?;
+        for (name, value) in &self.claims.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Claims as they are written: of several with one name the last, as everywhere.
+struct WrittenClaims<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for WrittenClaims<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Claims;
+        impl<'de> Visitor<'de> for Claims {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut claims: Self::Value = Vec::with_capacity(8);
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    if Actor::OWN_KEYS.contains(&&*name) {
+                        continue;
+                    }
+                    match claims.iter_mut().find(|(known, _)| *known == name) {
+                        Some(claim) => claim.1 = value,
+                        None => claims.push((name, value)),
+                    }
+                }
+                Ok(claims)
+            }
+        }
+        deserializer.deserialize_map(Claims).map(Self)
+    }
+}
+
+/// Borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Serialize for Actor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.serialize_own(&mut map)?;
         if let Some(more) = &self.more {
             let claims = more.claims.map().map_err(|Unreadable| S::Error::custom("the claims are no JSON object"))?;
             for (name, value) in claims {
@@ -217,6 +302,19 @@ impl ClaimSet {
             Ok(map)
         });
         map.as_ref().map_err(|unreadable| *unreadable)
+    }
+
+    /// The text, when nobody has asked yet what is in it.
+    fn unread(&self) -> Option<&str> {
+        self.text.as_deref().filter(|_| self.map.get().is_none())
+    }
+
+    fn may_have(&self, name: &str) -> bool {
+        match self.unread() {
+            // A name may be written with escapes.
+            Some(text) => text.contains(name) || text.contains('\\'),
+            None => self.map().is_ok_and(|map| map.contains_key(name)),
+        }
     }
 
     /// To what cannot be read nothing is added: it goes on to be an error.
@@ -257,6 +355,38 @@ mod tests {
         assert!(actor.allows_resource("review", "GET", None));
         let strict = actor.claim("policy_default", "deny");
         assert!(strict.allows_resource("user", "GET", Some("1")) && !strict.allows_resource("review", "GET", None));
+    }
+
+    #[test]
+    fn claims_that_nobody_read_are_passed_on_as_they_are_written() {
+        for text in [
+            "{}",
+            r#"{"sub":"ann","exp":17,"nested":{"a":[1,"x\u0041"],"id":2}}"#,
+            r#" { "b" : 1 , "a" : "é\"" } "#,
+            r#"{"id":"root","_r":{},"token_expires":1,"\u0069d":"root","x":1,"tok\u0065n":2}"#,
+            r#"{"a":1,"b":2,"a":3}"#,
+        ] {
+            let actor = Actor::new("ann\"", "jwt").expires_at(17).with_claims_text(text);
+            let read: Value = serde_json::from_str(&serde_json::to_string(&actor.clone()).unwrap()).unwrap();
+            let quick: Value = serde_json::from_slice(&actor.to_json().unwrap()).unwrap();
+            assert_eq!(quick, read, "{text}");
+            let _ = actor.claims().count();
+            assert_eq!(serde_json::from_slice::<Value>(&actor.to_json().unwrap()).unwrap(), read, "{text}");
+        }
+        for bad in ["", "[]", "{", r#"{"a":1} x"#, r#"{"a":01}"#] {
+            assert!(Actor::new("ann", "jwt").with_claims_text(bad).to_json().is_err(), "{bad}");
+        }
+        assert!(Actor::new("ann", "jwt").to_json().unwrap().starts_with(b"{\"id\""));
+    }
+
+    #[test]
+    fn a_claim_that_may_be_there_is_never_denied() {
+        let actor = Actor::new("ann", "jwt").with_claims_text(r#"{"scope":"read","x":1}"#);
+        assert!(actor.may_claim("scope") && !actor.may_claim("policy"));
+        assert_eq!(actor.claims().count(), 2);
+        assert!(actor.may_claim("scope") && !actor.may_claim("scop"));
+        assert!(Actor::new("ann", "jwt").with_claims_text(r#"{"sc\u006fpe":"read"}"#).may_claim("scope"));
+        assert!(!Actor::new("ann", "jwt").may_claim("scope"));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) fn write(
         headers.insert(name, value);
     }
     // Whoever needs it finds it empty, and not without what its token is restricted to.
-    let whole = serde_json::to_vec(actor).ok().filter(|json| json.len().div_ceil(3) * 4 <= left);
+    let whole = actor.to_json().ok().filter(|json| json.len().div_ceil(3) * 4 <= left);
     let whole = whole.and_then(|json| HeaderValue::from_maybe_shared(URL_SAFE_NO_PAD.encode(json)).ok());
     headers.insert(&names.actor, whole.unwrap_or(EMPTY));
     Ok(())
