@@ -102,8 +102,20 @@ fn as_token(value: &HeaderValue) -> Result<&str, Refusal> {
 /// RFC 6750's `b64token`, which is RFC 9110's `token68`.
 fn is_token68(token: &[u8]) -> bool {
     let end = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    end > 0 && token[..end].iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+    end > 0 && token[..end].iter().all(|byte| IS_TOKEN68[usize::from(*byte)])
 }
+
+/// A table: comparisons took as long as half of a verification.
+const IS_TOKEN68: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] =
+            matches!(byte as u8, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        byte += 1;
+    }
+    table
+};
 
 /// A query's name or value without its escapes; `None`: it is malformed.
 pub(crate) fn decoded(text: &str) -> Option<Cow<'_, str>> {

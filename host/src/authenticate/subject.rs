@@ -1,12 +1,12 @@
 //! [`Subject`]: the request that is judged, as far as the host needs to know it; and [`client_address`].
 
 use std::{
+    fmt::Write as _,
     net::{IpAddr, SocketAddr},
     str,
 };
 
 use http::{HeaderMap, header, request::Parts};
-use serde::Serialize;
 
 use crate::peer::{Network, Peer};
 
@@ -49,16 +49,26 @@ impl<'r> Subject<'r> {
         };
         let request_id = self.headers.get("x-request-id").and_then(|id| id.to_str().ok());
         let request_id = request_id.filter(|id| id.len() <= MAX_REQUEST_ID_BYTES).or_else(|| self.trace_id());
-        let context = Written {
-            client_address: self.client,
-            request_id,
-            method: beginning(self.method, MAX_METHOD_BYTES),
-            host: self.host.map(|host| beginning(host, MAX_HOST_BYTES)),
-            path: beginning(self.path, MAX_PATH_BYTES),
-            user_agent: text(&header::USER_AGENT, MAX_USER_AGENT_BYTES),
-        };
-        // Plain data: writing it cannot fail.
-        serde_json::to_string(&context).unwrap_or_default()
+        let mut context = String::with_capacity(256);
+        context.push('{');
+        if let Some(client) = self.client {
+            // Writing into a string does not fail.
+            let _ = write!(context, r#""client_address":"{client}","#);
+        }
+        for (name, value) in [
+            ("request_id", request_id),
+            ("method", Some(beginning(self.method, MAX_METHOD_BYTES))),
+            ("host", self.host.map(|host| beginning(host, MAX_HOST_BYTES))),
+            ("user_agent", text(&header::USER_AGENT, MAX_USER_AGENT_BYTES)),
+        ] {
+            if let Some(value) = value {
+                push_member(&mut context, name, value);
+                context.push(',');
+            }
+        }
+        push_member(&mut context, "path", beginning(self.path, MAX_PATH_BYTES));
+        context.push('}');
+        context
     }
 
     /// The trace that the request is part of (W3C Trace Context): `traceparent` as version 00 has it.
@@ -82,19 +92,20 @@ const MAX_HOST_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 1024;
 const MAX_USER_AGENT_BYTES: usize = 256;
 
-/// The same keys as `RequestContext` has, borrowed.
-#[derive(Serialize)]
-struct Written<'r> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_address: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'r str>,
-    method: &'r str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'r str>,
-    path: &'r str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_agent: Option<&'r str>,
+/// A member of a JSON object. Most texts have nothing to escape, and are written without a serializer: it is done for each
+/// request.
+fn push_member(json: &mut String, name: &str, value: &str) {
+    json.push('"');
+    json.push_str(name);
+    json.push_str("\":");
+    if value.bytes().any(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\')) {
+        // A string is plain data: writing it cannot fail.
+        json.push_str(&serde_json::to_string(value).unwrap_or_default());
+    } else {
+        json.push('"');
+        json.push_str(value);
+        json.push('"');
+    }
 }
 
 /// As much of a text as fits into so many bytes.
