@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// What is copied from `tests/node`: the scripts have to lie where their libraries do.
-const FILES: [&str; 4] = ["package.json", "package-lock.json", "jwt_oracle.mjs", "oauth2_client.mjs"];
+const FILES: [&str; 5] =
+    ["package.json", "package-lock.json", "jwt_oracle.mjs", "oauth2_client.mjs", "oauth2_introspection.mjs"];
 
 /// Node.js, and a folder with the libraries and scripts of `tests/node`.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use token_host::{
     Client, ClientSecret, CreateToken, Host, block_on,
+    introspection::{self, Introspection},
     oauth2::{AuthorizationServer, MAX_BODY_BYTES, Peer, hash_secret},
 };
 
@@ -115,6 +116,15 @@ impl OAuth2 {
     /// When the path is none of its own.
     pub fn ask(&self, request: &Request<Vec<u8>>, peer: Peer) -> Reply {
         Reply::from(block_on(self.server().serve(request, peer)).unwrap())
+    }
+
+    /// Asks about tokens.
+    ///
+    /// # Panics
+    ///
+    /// When the path is none of introspection's.
+    pub fn introspection(&self, request: &Request<Vec<u8>>) -> Reply {
+        Reply::from(block_on(self.host.introspection().serve(request)).unwrap())
     }
 
     /// Asks for a token; with `Basic` credentials, or without.
@@ -269,7 +279,7 @@ impl OAuth2Site {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let oauth2 = OAuth2::of(&url, settings, |_| {});
-        let server = Arc::new(oauth2.server());
+        let server = Arc::new((oauth2.server(), oauth2.host.introspection()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         listener.set_nonblocking(true).unwrap();
         thread::spawn(move || runtime.block_on(serve(listener, server)).unwrap());
@@ -277,16 +287,19 @@ impl OAuth2Site {
     }
 }
 
-async fn serve(listener: TcpListener, server: Arc<AuthorizationServer>) -> io::Result<()> {
+/// What is behind one port.
+type Site = (AuthorizationServer, Introspection);
+
+async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {
             loop {
                 let (stream, address) = listener.accept().await?;
-                let server = Arc::clone(&server);
+                let site = Arc::clone(&site);
                 let service =
-                    service_fn(move |request| answer(Arc::clone(&server), Peer::Address(address.ip()), request));
+                    service_fn(move |request| answer(Arc::clone(&site), Peer::Address(address.ip()), request));
                 // A client that hangs up is none of the server's errors.
                 tokio::task::spawn_local(async move {
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -297,16 +310,23 @@ async fn serve(listener: TcpListener, server: Arc<AuthorizationServer>) -> io::R
 }
 
 async fn answer(
-    server: Arc<AuthorizationServer>,
+    site: Arc<Site>,
     peer: Peer,
     request: Request<hyper::body::Incoming>,
 ) -> Result<Response<Full<Bytes>>, http::Error> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
+    let (server, introspection) = &*site;
+    let is_introspection = introspection.is_at(parts.uri.path());
+    let most = if is_introspection { introspection::MAX_BODY_BYTES } else { MAX_BODY_BYTES };
+    let Ok(body) = Limited::new(body, most).collect().await else {
         return Response::builder().status(413).body(Full::default());
     };
     let request = Request::from_parts(parts, body.to_bytes().to_vec());
-    match server.serve(&request, peer).await {
+    let answer = match is_introspection {
+        true => introspection.serve(&request).await,
+        false => server.serve(&request, peer).await,
+    };
+    match answer {
         Some(response) => Ok(response.map(|body| Full::new(Bytes::from(body)))),
         None if request.method() == Method::GET => Response::builder().status(404).body(Full::default()),
         None => Response::builder().status(405).body(Full::default()),

@@ -30,7 +30,8 @@ pub(crate) fn server_with(settings: &str) -> OAuth2 {
     oauth2
 }
 
-fn with_clients(oauth2: &OAuth2) {
+/// Adds them.
+pub(crate) fn with_clients(oauth2: &OAuth2) {
     let to_back = |client: &mut Client| client.redirect_uris = vec![BACK.to_owned()];
     oauth2.add("app", Some("xyz"), to_back).add("device", None, to_back).add("other", Some("xyz"), to_back);
 }
@@ -360,6 +361,10 @@ fn the_metadata_says_what_there_is() {
             "issuer": OAuth2::ISSUER,
             "authorization_endpoint": "https://auth.example/oauth2/authorize",
             "token_endpoint": "https://auth.example/oauth2/token",
+            "introspection_endpoint": "https://auth.example/oauth2/introspect",
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "Bearer"],
+            "revocation_endpoint": "https://auth.example/oauth2/revoke",
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],

@@ -14,7 +14,7 @@ use super::{
 use crate::error::ErrorKind;
 
 /// What a client says of itself.
-pub(super) struct Credentials {
+pub(crate) struct Credentials {
     client_id: String,
     /// `None`: it claims to have none.
     secret: Option<Zeroizing<String>>,
@@ -23,7 +23,7 @@ pub(super) struct Credentials {
 
 impl Credentials {
     /// Reads them from wherever they are, which is one place.
-    pub(super) fn read(headers: &HeaderMap, form: &Form) -> Result<Self, Problem> {
+    pub(crate) fn read(headers: &HeaderMap, form: &Form) -> Result<Self, Problem> {
         let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
         let in_form = (form.value("client_id"), form.value("client_secret"));
         match (authorizations.next(), authorizations.next(), in_form) {
@@ -65,7 +65,7 @@ fn basic(authorization: &[u8]) -> Option<Credentials> {
 
 impl AuthorizationServer {
     /// The client that these credentials are of.
-    pub(super) async fn authenticated(&self, credentials: Credentials) -> Result<Client, Problem> {
+    pub(crate) async fn authenticated(&self, credentials: Credentials) -> Result<Client, Problem> {
         let Credentials { client_id, secret, by_header } = credentials;
         let client = self.client(&client_id).await?;
         let is_it = match (&client, &secret) {

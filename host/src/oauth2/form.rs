@@ -6,14 +6,15 @@ use zeroize::Zeroizing;
 
 /// The parameters of one request. One without a value is one that is not there (RFC 6749 §3.1). Values are wiped: some
 /// are secrets.
-pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
+#[derive(Default)]
+pub(crate) struct Form(Vec<(String, Zeroizing<String>)>);
 
 /// Bytes that are no form.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 impl Form {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let pairs = bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
         let mut fields = Vec::new();
         for pair in pairs {
@@ -30,7 +31,7 @@ impl Form {
     }
 
     /// The value of a parameter; of a repeated one the first.
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 

@@ -39,6 +39,16 @@ impl Issuer {
         format!("{}/oauth2/authorize", self.path())
     }
 
+    /// The path of the introspection endpoint (RFC 7662).
+    pub fn introspection_path(&self) -> String {
+        format!("{}/oauth2/introspect", self.path())
+    }
+
+    /// The path of the revocation endpoint (RFC 7009).
+    pub fn revocation_path(&self) -> String {
+        format!("{}/oauth2/revoke", self.path())
+    }
+
     /// The path of the metadata: RFC 8414 §3 puts the well-known part before the issuer's own path.
     pub fn metadata_path(&self) -> String {
         format!("/.well-known/oauth-authorization-server{}", self.path())
@@ -79,6 +89,8 @@ mod tests {
         assert_eq!((issuer.origin(), issuer.path()), ("https://auth.example:8443", "/tenant/a"));
         assert_eq!(issuer.metadata_path(), "/.well-known/oauth-authorization-server/tenant/a");
         assert_eq!(issuer.token_path(), "/tenant/a/oauth2/token");
+        assert_eq!(issuer.introspection_path(), "/tenant/a/oauth2/introspect");
+        assert_eq!(issuer.revocation_path(), "/tenant/a/oauth2/revoke");
         let issuer: Issuer = "http://127.0.0.1:8080".parse().unwrap();
         assert_eq!((issuer.path(), issuer.authorize_path().as_str()), ("", "/oauth2/authorize"));
     }

@@ -20,6 +20,11 @@ impl AuthorizationServer {
             "issuer": issuer.as_str(),
             "authorization_endpoint": format!("{}{}", issuer.origin(), issuer.authorize_path()),
             "token_endpoint": format!("{}{}", issuer.origin(), issuer.token_path()),
+            "introspection_endpoint": format!("{}{}", issuer.origin(), issuer.introspection_path()),
+            // The last is the type of a token (RFC 8414 §2).
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "Bearer"],
+            "revocation_endpoint": format!("{}{}", issuer.origin(), issuer.revocation_path()),
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": grant_types,

@@ -34,8 +34,8 @@ mod issue;
 mod issuer;
 mod key;
 mod metadata;
+mod own_tokens;
 mod page;
-mod peer;
 mod pkce;
 mod problem;
 mod redirect_uri;
@@ -58,11 +58,17 @@ use crate::{
     stores::{AccessTokens, AuthCodes, Clients},
 };
 
+pub use crate::peer::{Network, Peer};
+pub(crate) use authenticate::Credentials;
+pub(crate) use form::Form;
 pub use issuer::Issuer;
-pub use peer::{Network, Peer};
+pub(crate) use own_tokens::REASON as REVOCATION_REASON;
+pub(crate) use problem::Problem;
 pub use redirect_uri::{BadRedirectUri, check_redirect_uri};
 pub(crate) use scope::is_scope;
 pub use secrets::{hash as hash_secret, random as random_secret};
+pub(crate) use signed_in::is_user_id;
+pub(crate) use token::{is_of_type, read_form, required};
 pub use users::{UserFile, Users, UsersUnavailable};
 
 /// The grant types that a client may be given, as RFC 6749 calls them.
@@ -128,6 +134,12 @@ impl AuthorizationServer {
         &self.settings
     }
 
+    /// Whether a path is one of the server's.
+    pub fn is_at(&self, path: &str) -> bool {
+        let issuer = &self.settings.issuer;
+        [issuer.token_path(), issuer.authorize_path(), issuer.metadata_path()].iter().any(|own| own == path)
+    }
+
     /// Answers a request by its path; `None`: the path is none of the server's.
     pub async fn serve(&self, request: &Request<Vec<u8>>, peer: Peer) -> Option<Response<Vec<u8>>> {
         let (path, issuer) = (request.uri().path(), &self.settings.issuer);
@@ -175,14 +187,14 @@ impl fmt::Debug for AuthorizationServer {
 }
 
 /// Marks a response as one that nobody may keep.
-fn never_kept(response: &mut Response<Vec<u8>>) {
+pub(crate) fn never_kept(response: &mut Response<Vec<u8>>) {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 /// A JSON response.
-fn json(status: http::StatusCode, value: &serde_json::Value) -> Response<Vec<u8>> {
+pub(crate) fn json(status: http::StatusCode, value: &serde_json::Value) -> Response<Vec<u8>> {
     let mut response = Response::new(value.to_string().into_bytes());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,4 +1,4 @@
-//! [`Problem`]: why the token endpoint gives no token, as RFC 6749 §5.2 has it.
+//! [`Problem`]: why an endpoint for clients does not do what it is asked, as RFC 6749 §5.2 has it.
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -6,9 +6,9 @@ use serde_json::json;
 use super::{MAX_BODY_BYTES, form::Malformed, scope::InvalidScope};
 use crate::error::Error;
 
-/// Why there is no token. What the client reads says nothing of why a store could not be asked; the log does.
+/// Why it is not done. What the client reads says nothing of why a store could not be asked; the log does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// `invalid_request`, and what was expected.
     Request(&'static str),
     /// The body is longer than it may be.
@@ -25,6 +25,8 @@ pub(super) enum Problem {
     GrantType,
     /// `invalid_scope`.
     Scope,
+    /// `unsupported_token_type` (RFC 7009 §2.2.1).
+    TokenType,
     /// It cannot be told.
     Unavailable,
 }
@@ -47,6 +49,7 @@ impl Problem {
             Self::Unauthorized => ("unauthorized_client", "the client may not use this grant type"),
             Self::GrantType => ("unsupported_grant_type", "the server does not support this grant type"),
             Self::Scope => ("invalid_scope", "the scope is malformed, unknown, or more than may be granted"),
+            Self::TokenType => ("unsupported_token_type", "the server cannot revoke tokens of this kind"),
             Self::Unavailable => ("temporarily_unavailable", "the server cannot answer at the moment"),
         }
     }
@@ -62,7 +65,7 @@ impl Problem {
     }
 
     /// The response.
-    pub(super) fn response(self) -> Response<Vec<u8>> {
+    pub(crate) fn response(self) -> Response<Vec<u8>> {
         let (code, description) = self.words();
         let mut response = super::json(self.status(), &json!({ "error": code, "error_description": description }));
         let header = match self {
@@ -116,6 +119,7 @@ mod tests {
             Problem::Unauthorized,
             Problem::GrantType,
             Problem::Scope,
+            Problem::TokenType,
             Problem::Unavailable,
         ] {
             let (_, description) = problem.words();

@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 use token_plugin_api::{Actor, RequestContext};
 
-use super::{AuthorizationServer, peer::Peer, problem::Problem};
+use super::{AuthorizationServer, Peer, problem::Problem};
 use crate::error::ErrorKind;
 
 impl AuthorizationServer {
@@ -50,7 +50,8 @@ fn only<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> 
     }
 }
 
-fn is_user_id(text: &str) -> bool {
+/// Whether somebody can be called this.
+pub(crate) fn is_user_id(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control)
 }
 

@@ -23,7 +23,7 @@ impl AuthorizationServer {
     }
 
     async fn granted(&self, request: &Request<Vec<u8>>) -> Result<Issued, Problem> {
-        let form = read(request)?;
+        let form = read_form(request)?;
         let credentials = Credentials::read(request.headers(), &form)?;
         let grant_type = required(&form, "grant_type", "expected grant_type")?;
         let client = self.authenticated(credentials).await?;
@@ -69,11 +69,12 @@ impl AuthorizationServer {
 }
 
 /// The parameter's value, or that it is missing.
-pub(super) fn required<'f>(form: &'f Form, name: &str, expected: &'static str) -> Result<&'f str, Problem> {
+pub(crate) fn required<'f>(form: &'f Form, name: &str, expected: &'static str) -> Result<&'f str, Problem> {
     form.value(name).ok_or(Problem::Request(expected))
 }
 
-fn read(request: &Request<Vec<u8>>) -> Result<Form, Problem> {
+/// The parameters of a request, which are all in its body, each once.
+pub(crate) fn read_form(request: &Request<Vec<u8>>) -> Result<Form, Problem> {
     if request.method() != Method::POST {
         return Err(Problem::Method);
     }
@@ -96,8 +97,13 @@ fn read(request: &Request<Vec<u8>>) -> Result<Form, Problem> {
 
 /// Whether the body says that it is a form.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "application/x-www-form-urlencoded")
+}
+
+/// Whether the body says that it is of this type, whatever its parameters.
+pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(content_type), None) = (types.next(), types.next()) else { return false };
     let essence = content_type.to_str().ok().and_then(|text| text.split(';').next()).unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    essence.trim().eq_ignore_ascii_case(media_type)
 }
