@@ -1,4 +1,4 @@
-//! The endpoints that are plain functions over whole requests: those of the authorization server.
+//! The endpoints that are plain functions over whole requests: the authorization server's, and what others may ask.
 
 use ::http::{Request, StatusCode};
 use axum::{
@@ -9,25 +9,36 @@ use axum::{
 use http_body_util::{BodyExt, Limited};
 
 use super::{problem::Problem, routes, service::Service};
-use crate::{oauth2::MAX_BODY_BYTES, peer::Peer};
+use crate::{introspection, oauth2, peer::Peer};
 
-/// Answers at the paths of the authorization server, where there is one.
+/// Answers at the paths of the authorization server, where there is one, and of introspection.
 pub(super) async fn serve(
     Extension(service): Extension<Service>,
     Extension(peer): Extension<Peer>,
     request: Request<Body>,
 ) -> Response {
-    let Some(server) = service.host().oauth2().filter(|server| server.is_at(request.uri().path())) else {
+    let path = request.uri().path();
+    let introspection = service.introspection();
+    if introspection.is_at(path) {
+        return match whole(request, introspection::MAX_BODY_BYTES).await {
+            Ok(request) => {
+                let client = service.client(peer, request.headers());
+                answered(introspection.clone().with_client(client).serve(&request).await)
+            }
+            Err(problem) => problem.into_response(),
+        };
+    }
+    let Some(server) = service.host().oauth2().filter(|server| server.is_at(path)) else {
         return routes::nothing_here();
     };
-    let request = match whole(request, MAX_BODY_BYTES).await {
-        Ok(request) => request,
-        Err(problem) => return problem.into_response(),
-    };
-    match server.serve(&request, peer).await {
-        Some(response) => response.map(Body::from),
-        None => routes::nothing_here(),
+    match whole(request, oauth2::MAX_BODY_BYTES).await {
+        Ok(request) => answered(server.serve(&request, peer).await),
+        Err(problem) => problem.into_response(),
     }
+}
+
+fn answered(response: Option<::http::Response<Vec<u8>>>) -> Response {
+    response.map_or_else(routes::nothing_here, |response| response.map(Body::from))
 }
 
 /// The request with its body, which may have so many bytes.

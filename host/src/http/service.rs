@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Request, Response, request::Parts};
+use ::http::{HeaderMap, Request, Response};
 use arc_swap::Guard;
 use axum::{Router, body::Body, extract::DefaultBodyLimit};
 use hyper::body::Incoming;
@@ -21,6 +21,7 @@ use crate::{
     authenticate::{Authenticator, client_address},
     config::HttpSettings,
     host::Host,
+    introspection::Introspection,
     peer::Peer,
     registry::Registry,
 };
@@ -32,6 +33,7 @@ pub struct Service(pub(super) Arc<App>);
 /// What all requests share.
 pub(crate) struct App {
     pub(super) authenticator: Authenticator,
+    introspection: Introspection,
     pub(super) readiness: Readiness,
     pub(super) counts: Counts,
     router: Router,
@@ -58,10 +60,11 @@ impl Service {
     /// A service for a host, by the `[http]` table of its configuration, whose reloads it follows.
     pub fn new(host: Host) -> Self {
         let authenticator = Authenticator::new(host);
+        let introspection = Introspection::new(authenticator.clone());
         let (readiness, counts) = (Readiness::default(), Counts::default());
         // The router's handlers have the service as their state: it comes with each request.
         let router = routes::router();
-        Self(Arc::new(App { authenticator, readiness, counts, router }))
+        Self(Arc::new(App { authenticator, introspection, readiness, counts, router }))
     }
 
     /// Its host.
@@ -118,9 +121,14 @@ impl Service {
         Settings(self.host().0.registry.load())
     }
 
+    /// What others may ask of tokens.
+    pub(super) fn introspection(&self) -> &Introspection {
+        &self.0.introspection
+    }
+
     /// The address of the client that a request came from.
-    pub(super) fn client(&self, peer: Peer, parts: &Parts) -> Option<IpAddr> {
-        client_address(&parts.headers, peer, &self.settings().trusted_proxies)
+    pub(super) fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
+        client_address(headers, peer, &self.settings().trusted_proxies)
     }
 }
 

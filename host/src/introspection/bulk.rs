@@ -41,8 +41,9 @@ impl Introspection {
             return Err(Problem::Request("expected at most 100 tokens").into());
         }
         let subject = self.subject(request);
-        let told = tokens.iter().map(|token| async {
-            let told = self.told(&caller, &subject, token, None).await;
+        let (caller, subject) = (&caller, &subject);
+        let told = tokens.into_iter().map(|token| async move {
+            let told = self.told(caller, subject, &token, None).await;
             told.unwrap_or_else(|_| json!({ "error": "temporarily_unavailable" }))
         });
         Ok(stream::iter(told).buffered(AT_ONCE).collect().await)
