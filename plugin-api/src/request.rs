@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::TokenRestrictions;
+use crate::{PolicyDefault, TokenRestrictions};
 
 /// The tries that Djblets gives a generator to find a token that does not exist yet.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 20;
@@ -449,6 +449,9 @@ pub struct TokenRecord {
     /// Its policy document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Value>,
+    /// What becomes of that which its policy does not name; none: it is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_default: Option<PolicyDefault>,
     /// Whether nobody asked for it by hand.
     #[serde(default)]
     pub auto_generated: bool,
@@ -480,6 +483,7 @@ impl TokenRecord {
             restrictions: None,
             note: None,
             policy: None,
+            policy_default: None,
             auto_generated: false,
             hint: None,
             deprecated: false,

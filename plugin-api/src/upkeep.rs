@@ -159,6 +159,9 @@ pub struct ListActors {
     /// How many at the most; none: the handler's page size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// Only this one, if it is deactivated; none: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
 }
 
 /// One page of a listing of actors.

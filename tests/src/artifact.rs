@@ -84,6 +84,18 @@ pub fn host_binary() -> &'static Path {
     &built().host
 }
 
+/// One of the host's examples, built as a program.
+///
+/// # Panics
+///
+/// When it cannot be built.
+pub fn host_example(name: &str) -> PathBuf {
+    static BUILT: OnceLock<Vec<Value>> = OnceLock::new();
+    // Apart from the rest: what examples depend on besides must not change what is tested.
+    let messages = BUILT.get_or_init(|| build(Command::new(cargo()).args(["build", "--examples"]), &["host"]));
+    file_of(messages, name, is_program)
+}
+
 /// The root of the project.
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -105,38 +117,53 @@ fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(cargo());
-        cargo.args(["build", "--lib", "--bins", "--message-format", "json"]);
+        cargo.args(["build", "--lib", "--bins"]);
         for example in Plugin::ALL.into_iter().filter(|plugin| plugin.is_example()) {
             cargo.args(["--example", example.target()]);
         }
-        for package in ["host", "signed", "audit", "database", "jwt", "oauth2", "hostile"] {
-            cargo.args(["-p", &format!("token-{package}")]);
-        }
-        cargo.args(["--profile", profile()]).arg("--target-dir").arg(target_folder());
-        let output = cargo.current_dir(repository()).stdin(Stdio::null()).output().expect("cargo can be run");
-        let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
-        let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        if !output.status.success() {
-            let errors = messages.iter().filter_map(|message| message["message"]["rendered"].as_str());
-            panic!("{}\n{}", errors.collect::<String>(), String::from_utf8_lossy(&output.stderr));
-        }
-        let file = |target: &str, is_it: fn(&Path) -> bool| {
-            let artifacts = messages.iter().filter(|message| message["target"]["name"] == target);
-            let files = artifacts.filter_map(|artifact| artifact["filenames"].as_array()).flatten();
-            let mut files = files.filter_map(Value::as_str).map(PathBuf::from);
-            files.find(|file| is_it(file)).unwrap_or_else(|| panic!("cargo did not say where {target} is"))
-        };
-        let is_library = |file: &Path| file.extension().is_some_and(|ending| ending == env::consts::DLL_EXTENSION);
-        let is_program = |file: &Path| file.extension().unwrap_or_default() == env::consts::EXE_EXTENSION;
+        let messages = build(&mut cargo, &["host", "signed", "audit", "database", "jwt", "oauth2", "hostile"]);
         Built {
-            host: file("token-host", is_program),
+            host: file_of(&messages, "token-host", is_program),
             libraries: Plugin::ALL.map(|plugin| {
-                let library = file(plugin.target(), is_library);
+                let library = file_of(&messages, plugin.target(), is_library);
                 let is_large = matches!(plugin, Plugin::Database | Plugin::Jwt);
                 (plugin, if is_large { lean(&library).unwrap_or(library) } else { library })
             }),
         }
     })
+}
+
+/// Has cargo build something of these packages, and returns what it says of that.
+fn build(cargo: &mut Command, packages: &[&str]) -> Vec<Value> {
+    cargo.args(["--message-format", "json"]);
+    for package in packages {
+        cargo.args(["-p", &format!("token-{package}")]);
+    }
+    cargo.args(["--profile", profile()]).arg("--target-dir").arg(target_folder());
+    let output = cargo.current_dir(repository()).stdin(Stdio::null()).output().expect("cargo can be run");
+    let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
+    let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    if !output.status.success() {
+        let errors = messages.iter().filter_map(|message| message["message"]["rendered"].as_str());
+        panic!("{}\n{}", errors.collect::<String>(), String::from_utf8_lossy(&output.stderr));
+    }
+    messages
+}
+
+/// The file of this kind that cargo has built for a target.
+fn file_of(messages: &[Value], target: &str, is_it: fn(&Path) -> bool) -> PathBuf {
+    let artifacts = messages.iter().filter(|message| message["target"]["name"] == target);
+    let files = artifacts.filter_map(|artifact| artifact["filenames"].as_array()).flatten();
+    let mut files = files.filter_map(Value::as_str).map(PathBuf::from);
+    files.find(|file| is_it(file)).unwrap_or_else(|| panic!("cargo did not say where {target} is"))
+}
+
+fn is_library(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending == env::consts::DLL_EXTENSION)
+}
+
+fn is_program(file: &Path) -> bool {
+    file.extension().unwrap_or_default() == env::consts::EXE_EXTENSION
 }
 
 /// A copy without what is only for debuggers, which is most of it: libraries are never unloaded, and a test program has

@@ -54,14 +54,15 @@ use token_plugin_api::{Actor, Verdict};
 use self::limits::FailureLimits;
 use crate::{dispatch::Answer, engine::Whence, error::Error, host::Host, metrics::Judged};
 
-pub(crate) use credentials::{decoded, find};
+#[cfg(feature = "http")]
+pub(crate) use credentials::decoded;
+pub(crate) use credentials::find;
 #[cfg(feature = "tower")]
 pub(crate) use problem::TOKEN_DEPRECATED;
 pub use refusal::Refusal;
 pub(crate) use requirement::scopes_of;
 pub use requirement::{RequiredAction, RequiredResource, Requirement};
-pub(crate) use rules::Target;
-pub use rules::{Found, HostPattern, PathPattern, Rule, Rules};
+pub use rules::{Found, HostPattern, PathPattern, Rule, Rules, Target};
 pub use settings::AuthenticateSettings;
 pub use subject::{Subject, client_address};
 

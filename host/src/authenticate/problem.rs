@@ -1,16 +1,19 @@
 //! [`Refusal`] as a response: status and challenge are RFC 6750's, the body is a problem document (RFC 9457).
 
-use http::{HeaderName, HeaderValue, Response, header};
+#[cfg(feature = "tower")]
+use http::HeaderName;
+use http::{HeaderValue, Response, header};
 use serde_json::{Value, json};
 
 use super::{Authenticator, Refusal};
 
 /// What tells a client that its token works, and that a new one should take its place. Djblets' name for it.
+#[cfg(feature = "tower")]
 pub(crate) const TOKEN_DEPRECATED: HeaderName = HeaderName::from_static("x-api-token-deprecated");
 
 impl Refusal {
     /// What kind of problem it is: as the last part of its type, and in words.
-    pub(crate) fn kind(&self) -> (&'static str, &'static str) {
+    fn kind(&self) -> (&'static str, &'static str) {
         match self {
             Self::NoCredentials => ("token-required", "Token required"),
             Self::Request(_) => ("invalid-request", "Invalid request"),

@@ -45,11 +45,13 @@ pub struct Found {
 
 /// A request, as far as rules look at it; what is `None` was not told.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Target<'r> {
-    pub(crate) method: Option<&'r str>,
-    pub(crate) host: Option<&'r str>,
-    /// Without the query.
-    pub(crate) path: Option<&'r str>,
+pub struct Target<'r> {
+    /// Its method.
+    pub method: Option<&'r str>,
+    /// The host that it is for, with or without a port.
+    pub host: Option<&'r str>,
+    /// Its path, as it came, without the query.
+    pub path: Option<&'r str>,
 }
 
 impl Rules {
@@ -69,7 +71,7 @@ impl Rules {
     ///
     /// When what a rule asks for was not told, or the path means different things to different programs: nobody knows
     /// then which rule is right.
-    pub(crate) fn find(&self, target: Target<'_>) -> Result<Found, Refusal> {
+    pub fn find(&self, target: Target<'_>) -> Result<Found, Refusal> {
         if self.is_empty() {
             return Ok(Found::default());
         }

@@ -110,7 +110,11 @@ fn push_member(json: &mut String, name: &str, value: &str) {
 
 /// As much of a text as fits into so many bytes.
 fn beginning(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most.min(text.len()))]
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 fn host_of(parts: &Parts) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use ::http::{Request, StatusCode};
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     extract::Extension,
     response::{IntoResponse, Response},
 };
@@ -46,7 +46,7 @@ pub(super) async fn whole(request: Request<Body>, most: usize) -> Result<Request
     let (parts, body) = request.into_parts();
     let collected = Limited::new(body, most).collect().await;
     match collected {
-        Ok(body) => Ok(Request::from_parts(parts, Bytes::from(body.to_bytes()).into())),
+        Ok(body) => Ok(Request::from_parts(parts, body.to_bytes().into())),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             let status = StatusCode::PAYLOAD_TOO_LARGE;
             Err(Problem::new(

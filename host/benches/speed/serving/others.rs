@@ -18,11 +18,7 @@ use super::{
     service::JWT_SECRET,
     wrk::Contestant,
 };
-use crate::{
-    libraries::folder,
-    sampler::Effort,
-    table,
-};
+use crate::{libraries::folder, sampler::Effort, table};
 
 /// The name of nginx with a fixed answer.
 pub(crate) const NGINX: &str = "nginx, 204 to everything";
@@ -66,7 +62,11 @@ pub(crate) fn others(effort: Effort) -> Vec<Other> {
     // They come from PyPI, or want modules: for figures alone.
     if effort == Effort::Full {
         all.push(("nginx with njs checking the JWT", "Debian package libnginx-mod-http-js", njs));
-        all.push(("Apache with mod_auth_openidc checking the JWT", "Debian package libapache2-mod-auth-openidc", apache));
+        all.push((
+            "Apache with mod_auth_openidc checking the JWT",
+            "Debian package libapache2-mod-auth-openidc",
+            apache,
+        ));
         all.push(("Datasette 1.0a41, /-/actor.json", "python3 with venv, and PyPI", datasette));
         all.push(("Flask-JWT-Extended under gunicorn", "python3 with venv, and PyPI", flask));
     }
@@ -82,10 +82,21 @@ pub(crate) fn others(effort: Effort) -> Vec<Other> {
 
 type Start = fn(&str) -> Option<Other>;
 
-fn other(name: &str, folder: TempDir, command: &[&str], port: u16, path: &str, authorization: Option<String>) -> Option<Other> {
+fn other(
+    name: &str,
+    folder: TempDir,
+    command: &[&str],
+    port: u16,
+    path: &str,
+    authorization: Option<String>,
+) -> Option<Other> {
     let process = Process::start(command, port)?;
     let url = format!("http://127.0.0.1:{port}{path}");
-    Some(Other { _process: process, _folder: folder, contestant: Contestant { name: name.to_owned(), url, authorization } })
+    Some(Other {
+        _process: process,
+        _folder: folder,
+        contestant: Contestant { name: name.to_owned(), url, authorization },
+    })
 }
 
 fn nginx(name: &str) -> Option<Other> {
@@ -144,7 +155,8 @@ fn apache(name: &str) -> Option<Other> {
     fs::create_dir(folder.path().join("www")).unwrap();
     fs::write(folder.path().join("www/index.html"), "").unwrap();
     let load = |name: &str| format!("LoadModule {name}_module {}/mod_{name}.so\n", modules.display());
-    let loads: String = ["mpm_event", "authn_core", "authz_core", "authz_user", "auth_openidc", "dir"].map(load).concat();
+    let loads: String =
+        ["mpm_event", "authn_core", "authz_core", "authz_user", "auth_openidc", "dir"].map(load).concat();
     let text = format!(
         "{loads}Listen 127.0.0.1:{port}\nServerName localhost\nPidFile {path}/pid\nErrorLog {path}/error.log\n\
          ServerRoot {path}\nDocumentRoot {path}/www\nMaxKeepAliveRequests 0\nKeepAliveTimeout 60\nUser nobody\nGroup nogroup\n\
@@ -178,7 +190,19 @@ fn flask(name: &str) -> Option<Other> {
     let (gunicorn, place) = (bin.join("gunicorn").to_str()?.to_owned(), folder.path().to_str()?.to_owned());
     let bind = format!("127.0.0.1:{port}");
     let command = [
-        gunicorn.as_str(), "--chdir", &place, "-w", "1", "-k", "gthread", "--threads", "4", "--keep-alive", "60", "-b", &bind,
+        gunicorn.as_str(),
+        "--chdir",
+        &place,
+        "-w",
+        "1",
+        "-k",
+        "gthread",
+        "--threads",
+        "4",
+        "--keep-alive",
+        "60",
+        "-b",
+        &bind,
         "app:app",
     ];
     other(name, folder, &command, port, "/", Some(jwt()))
@@ -201,7 +225,9 @@ fn python(packages: &[&str]) -> Option<PathBuf> {
     let place = folder().join(format!("bench-venv-{name}"));
     let bin = place.join("bin");
     if !bin.join("ready").is_file() {
-        let quiet = |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).status().ok().filter(|status| status.success());
+        let quiet = |command: &mut Command| {
+            command.stdout(Stdio::null()).stderr(Stdio::null()).status().ok().filter(|status| status.success())
+        };
         quiet(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
         quiet(Command::new(bin.join("pip")).args(["install", "--quiet"]).args(packages))?;
         fs::write(bin.join("ready"), "").ok()?;

@@ -73,6 +73,7 @@ pub(crate) fn free_port() -> u16 {
 /// The memory that a process has, in bytes.
 pub(crate) fn resident_bytes(id: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
     kilobytes.unwrap_or(0.0) * 1024.0
 }

@@ -93,19 +93,25 @@ fn answered(url: &str, token: &str) -> std::io::Result<TcpStream> {
 impl Place {
     fn new(plugins: &[&str]) -> Self {
         let place = Self(tempfile::Builder::new().prefix("bench-").tempdir_in(folder()).unwrap());
-        let mut text = format!("[host]\n[preflight]\ncache = '{}'\n[http]\nlisten = ['127.0.0.1:0']\n", place.path("cache").display());
+        let mut text = format!(
+            "[host]\n[preflight]\ncache = '{}'\n[http]\nlisten = ['127.0.0.1:0']\n",
+            place.path("cache").display()
+        );
         for plugin in plugins {
             // Copies: the folder that Cargo builds in is written to.
             let file = place.path(&token_host::admit::library_file_name(plugin));
             fs::copy(library(&format!("token_{plugin}")), &file).unwrap();
             let settings = match *plugin {
                 "signed" => "secret = 'a fixed secret for benches'".to_owned(),
-                "jwt" => format!("secret = '{JWT_SECRET}'\nrevocation = 'none'"),
+                "jwt" => format!("secret = '{JWT_SECRET}'\nrevocation = {{ url = 'none' }}"),
                 "database" => "url = 'sqlite:tokens.db'".to_owned(),
                 "oauth2" => "url = 'memory:'".to_owned(),
                 _ => "path = 'audit.jsonl'".to_owned(),
             };
-            text.push_str(&format!("[[plugin]]\nname = '{plugin}'\nfile = '{}'\n[plugin.config]\n{settings}\n", file.display()));
+            text.push_str(&format!(
+                "[[plugin]]\nname = '{plugin}'\nfile = '{}'\n[plugin.config]\n{settings}\n",
+                file.display()
+            ));
         }
         fs::write(place.path("plugins.toml"), text).unwrap();
         place

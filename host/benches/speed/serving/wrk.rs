@@ -21,7 +21,12 @@ pub(crate) struct Load {
 }
 
 /// Puts load on each of them in turn, round by round.
-pub(crate) fn take_turns(contestants: &[Contestant], rounds: usize, seconds: u64, connections: usize) -> Vec<Vec<Load>> {
+pub(crate) fn take_turns(
+    contestants: &[Contestant],
+    rounds: usize,
+    seconds: u64,
+    connections: usize,
+) -> Vec<Vec<Load>> {
     for contestant in contestants {
         load(contestant, 1, connections);
     }

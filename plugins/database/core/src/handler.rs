@@ -16,7 +16,7 @@ use token_plugin_api::{
 use crate::{
     bounds,
     cache::{Cache, Found},
-    config::Config,
+    config::{Config, PolicyDefault},
     cutoffs::{Cutoffs, Place},
     digest::{Digest, Digester},
     elsewhere::elsewhere,
@@ -36,7 +36,7 @@ pub struct Database {
     forms: Forms,
     digester: Arc<Digester>,
     judge: Judge,
-    cache: Option<Cache>,
+    cache: Option<Arc<Cache>>,
     cutoffs: Arc<Cutoffs>,
     following: Once,
     // Before the store: at the end it writes what it knows.
@@ -55,7 +55,11 @@ pub struct Database {
 pub fn register(hooks: &mut Hooks, config: Config) -> Result<()> {
     generators::register(hooks, Prefix::new(&config.prefix)?);
     let handler = Database::new(config, hooks.host())?;
+    let cache = handler.cache.clone();
     hooks.async_handler(handler);
+    if let Some(cache) = cache {
+        hooks.metrics(move || cache.metrics());
+    }
     Ok(())
 }
 
@@ -69,7 +73,7 @@ impl Database {
         config.check()?;
         let store = store::open(&config, host.folder())?;
         let cutoffs = Arc::new(Cutoffs::default());
-        let cache = Cache::new(config.cache, Arc::clone(&cutoffs));
+        let cache = Cache::new(config.cache, Arc::clone(&cutoffs)).map(Arc::new);
         let kind = if config.name == "database" { Cow::Borrowed("database") } else { Cow::Owned(config.name.clone()) };
         Ok(Self {
             name: config.name,
@@ -333,6 +337,9 @@ impl Database {
     }
 
     fn mark(&self, record: &mut TokenRecord) {
+        if record.policy.is_some() && self.judge.policy_default == PolicyDefault::Deny {
+            record.policy_default = Some(token_plugin_api::PolicyDefault::Deny);
+        }
         record.deprecated = record.token_generator_id.as_deref().is_some_and(|id| self.judge.is_deprecated(id));
     }
 
@@ -447,7 +454,7 @@ impl AsyncTokenHandler for Database {
             Ok(digests) => digests,
             Err(verdict) => return Ok(verdict),
         };
-        let read = self.cache.as_ref().map(Cache::begin);
+        let read = self.cache.as_ref().map(|cache| cache.begin());
         let known = self.look_up(token, &digests).await?;
         let now = call.now();
         match self.cache.as_ref().zip(read) {
@@ -517,6 +524,11 @@ impl AsyncTokenHandler for Database {
     async fn list_inactive_actors(&self, _: &Call<'_>, request: &ListActors) -> Result<ActorPage> {
         let limit = request.limit.unwrap_or(PAGE_TOKENS).clamp(1, MAX_PAGE_TOKENS);
         request.after.as_deref().map(bounds::actor_id).transpose()?;
+        if let Some(actor) = &request.actor {
+            let found = self.store.inactive_actor(bounds::actor_id(actor)?.to_owned()).await?;
+            let is_behind = |found: &InactiveActor| request.after.as_ref().is_none_or(|after| found.actor_id > *after);
+            return Ok(ActorPage::new(found.into_iter().filter(is_behind).collect(), None));
+        }
         self.store.list_inactive_actors(request.after.clone(), limit).await
     }
 

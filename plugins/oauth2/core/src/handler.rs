@@ -2,11 +2,12 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use token_plugin_api::{
     AccessToken, AccessTokenStore, Actor, Actors, AsyncTokenHandler, Call, Claims, CreateToken, CreatedToken, Hooks,
     InvalidateTokens, InvalidatedTokens, Migrate, Migrations, PluginError, Reason, Result, TokenFilter,
-    TokenRecord as ShownToken, TokenSelector, Trial, Verdict,
+    TokenRecord as ShownToken, TokenRestrictions, TokenSelector, Trial, Verdict,
 };
 
 use crate::{
@@ -93,10 +94,8 @@ impl Issuing {
         if let Some(expires_at) = record.expires_at {
             actor = actor.expires_at(expires_at);
         }
-        if let Some(restrictions) = record.data.get(RESTRICTIONS) {
-            // The error is not told: it would quote what the token may do.
-            let unreadable = |_| PluginError::failed("the restrictions of a token cannot be read");
-            actor = actor.restricted_to(serde_json::from_value(restrictions.clone()).map_err(unreadable)?);
+        if let Some(restrictions) = restrictions(record)? {
+            actor = actor.restricted_to(restrictions);
         }
         Ok(actor)
     }
@@ -138,15 +137,16 @@ impl Issuing {
     }
 
     /// What is shown of a token.
-    pub(crate) fn shown(&self, key: Key, record: TokenRecord) -> ShownToken {
+    pub(crate) fn shown(&self, key: Key, record: TokenRecord) -> Result<ShownToken> {
         let mut shown = ShownToken::new(id_of_key(key), self.actor_id(&record), 0);
         shown.created_at = None;
         shown.expires_at = record.expires_at;
+        shown.restrictions = restrictions(&record)?;
         shown.note = record.data.get("note").and_then(Value::as_str).map(str::to_owned);
         shown.extra.insert("client_id".to_owned(), (*record.client_id).into());
         shown.extra.insert("grant_type".to_owned(), (*record.grant_type).into());
         shown.extra.insert("scope".to_owned(), record.scopes.join(" ").into());
-        shown
+        Ok(shown)
     }
 }
 
@@ -240,7 +240,7 @@ impl AsyncTokenHandler for Oauth2 {
     async fn get_token(&self, call: &Call<'_>, token: &TokenSelector) -> Result<Option<ShownToken>> {
         let Some(key) = Self::key(token)? else { return Ok(None) };
         let Some(record) = self.record(key, call.now()).await? else { return Ok(None) };
-        Ok(Some(self.issuing.shown(key, record)))
+        self.issuing.shown(key, record).map(Some)
     }
 
     async fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {
@@ -255,6 +255,13 @@ impl AsyncTokenHandler for Oauth2 {
             false => Err(not_found()),
         }
     }
+}
+
+/// What a token is restricted to, as it is kept.
+fn restrictions(record: &TokenRecord) -> Result<Option<TokenRestrictions>> {
+    // The error is not told: it would quote what the token may do.
+    let unreadable = |_| PluginError::failed("the restrictions of a token cannot be read");
+    record.data.get(RESTRICTIONS).map(TokenRestrictions::deserialize).transpose().map_err(unreadable)
 }
 
 /// What is kept with a token beside what it is for.

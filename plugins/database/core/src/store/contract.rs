@@ -638,9 +638,12 @@ pub(crate) fn actors_are_deactivated_and_activated(fixture: &dyn Fixture) {
 pub(crate) fn inactive_actors_are_listed_page_by_page(fixture: &dyn Fixture) {
     let store = fixture.open();
     assert_eq!(wait(store.list_inactive_actors(None, 3)).actors, []);
+    assert_eq!(wait(store.inactive_actor("a".to_owned())), None);
     // In the order of bytes, whatever the database's language is.
     let names = ["", "B", "Z", "a", "b_", "ba", "ä", "🦀"];
     wait(store.set_actors(names.iter().rev().map(|name| (*name).to_owned()).collect(), Some((7, "why".to_owned()))));
+    assert_eq!(wait(store.inactive_actor("a".to_owned())), Some(InactiveActor::new("a", 7, "why")));
+    assert_eq!(wait(store.inactive_actor("A".to_owned())), None);
     for limit in 1..=9 {
         let (mut listed, mut after) = (Vec::new(), None);
         loop {

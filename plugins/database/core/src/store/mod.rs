@@ -197,6 +197,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Activates or deactivates actors, and tells hosts; those that this changed. The first date and reason stay.
     fn set_actors(&self, actors: Vec<String>, inactive: Option<(u64, String)>) -> Answer<'_, Vec<InactiveActor>>;
 
+    /// This actor, if it is deactivated.
+    fn inactive_actor(&self, actor_id: String) -> Answer<'_, Option<InactiveActor>>;
+
     /// The deactivated actors behind this one, in the order of their ids.
     fn list_inactive_actors(&self, after: Option<String>, limit: u32) -> Answer<'_, ActorPage>;
 

@@ -74,7 +74,7 @@ impl AsyncTokenHandler for PythonOauth2 {
 
     async fn get_token(&self, call: &Call<'_>, token: &TokenSelector) -> Result<Option<ShownToken>> {
         let found = self.record(token, call.now()).await?;
-        Ok(found.map(|(key, record, _)| self.issuing.shown(key, record)))
+        found.map(|(key, record, _)| self.issuing.shown(key, record)).transpose()
     }
 
     async fn invalidate_tokens(&self, call: &Call<'_>, request: &InvalidateTokens) -> Result<InvalidatedTokens> {

@@ -127,6 +127,10 @@ impl Store for Postgres {
         Box::pin(self.set_inactive(actors, inactive))
     }
 
+    fn inactive_actor(&self, actor_id: String) -> Answer<'_, Option<InactiveActor>> {
+        Box::pin(self.one_inactive_actor(actor_id))
+    }
+
     fn list_inactive_actors(&self, after: Option<String>, limit: u32) -> Answer<'_, ActorPage> {
         Box::pin(self.inactive_actors(after, limit))
     }

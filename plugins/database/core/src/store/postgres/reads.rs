@@ -1,6 +1,6 @@
 //! What only reads.
 
-use token_plugin_api::{ActorPage, Result, TokenRecord};
+use token_plugin_api::{ActorPage, InactiveActor, Result, TokenRecord};
 use tokio_postgres::{Row, error::SqlState, types::Type};
 
 use super::{
@@ -52,6 +52,15 @@ impl Postgres {
 
     pub(super) async fn page(&self, page: Page) -> Result<Vec<TokenRecord>> {
         self.records(&sql::list(Dialect::Postgres, &page)).await
+    }
+
+    pub(super) async fn one_inactive_actor(&self, actor_id: String) -> Result<Option<InactiveActor>> {
+        const TEXT: &str = "SELECT actor_id, since, reason FROM inactive_actors WHERE actor_id = $1";
+        let failed = |error| self.connector.failed(&error);
+        let mut lease = self.pool.take().await?;
+        let rows = lease.client().query_typed(TEXT, &[(&actor_id as _, Type::TEXT)]).await.map_err(failed)?;
+        lease.done();
+        rows.first().map(rows::inactive_actor).transpose().map_err(failed)
     }
 
     pub(super) async fn inactive_actors(&self, after: Option<String>, limit: u32) -> Result<ActorPage> {

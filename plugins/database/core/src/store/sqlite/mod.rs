@@ -309,6 +309,13 @@ impl Store for Sqlite {
         })
     }
 
+    fn inactive_actor(&self, actor_id: String) -> Answer<'_, Option<InactiveActor>> {
+        self.read(None, move |connection| {
+            let text = "SELECT actor_id, since, reason FROM inactive_actors WHERE actor_id = ?1";
+            connection.prepare_cached(text)?.query_row([&actor_id], inactive_actor).optional()
+        })
+    }
+
     fn list_inactive_actors(&self, after: Option<String>, limit: u32) -> Answer<'_, ActorPage> {
         self.read(ActorPage::default(), move |connection| {
             let mut statement = connection.prepare(
