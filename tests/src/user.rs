@@ -21,7 +21,9 @@ pub(crate) struct User {
 /// What a process can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
+    Hangup,
     Interrupt,
+    Terminate,
     Quit,
     Kill,
     Stop,
@@ -101,7 +103,9 @@ pub(crate) fn reaper(script: &str, folder: &Path) -> (Child, Option<ChildStdin>)
 pub(crate) fn send(process: u32, signal: Signal) {
     use rustix::process::{Pid, Signal as Unix, kill_process};
     let signal = match signal {
+        Signal::Hangup => Unix::HUP,
         Signal::Interrupt => Unix::INT,
+        Signal::Terminate => Unix::TERM,
         Signal::Quit => Unix::QUIT,
         Signal::Kill => Unix::KILL,
         Signal::Stop => Unix::STOP,
