@@ -313,7 +313,7 @@ impl<'c> From<Option<&'c RequestContext>> for Whence<'c> {
 impl<'c> Whence<'c> {
     /// As plugins get it.
     #[inline]
-    fn text(self) -> Result<Cow<'c, str>, Error> {
+    pub(crate) fn text(self) -> Result<Cow<'c, str>, Error> {
         match self {
             Self::Unknown => Ok(Cow::Borrowed("")),
             Self::Written(text) => Ok(Cow::Borrowed(text)),

@@ -34,7 +34,10 @@ pub enum ErrorKind {
     Config,
     /// Plugins were refused; all findings are in the error.
     Admission,
-    /// The host itself could not go on: no thread could be started.
+    /// What is to be changed is not what the caller takes it for, or cannot be changed: somebody else changed the
+    /// configuration meanwhile, or it is no file.
+    Conflict,
+    /// The host itself could not go on: no thread could be started, no socket opened.
     Internal,
 }
 

@@ -94,11 +94,21 @@ impl Events {
     /// behind misses the oldest.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            match self.receiver.recv().await {
-                Ok(event) => return Some(event),
-                Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "a subscriber is too slow"),
-                Err(broadcast::error::RecvError::Closed) => return None,
+            if let Received::Event(event) = self.next_or_missed().await? {
+                return Some(event);
             }
+        }
+    }
+
+    /// The next event, or how many were missed before it; `None` when the host is gone.
+    pub async fn next_or_missed(&mut self) -> Option<Received> {
+        match self.receiver.recv().await {
+            Ok(event) => Some(Received::Event(event)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "a subscriber is too slow");
+                Some(Received::Missed(missed))
+            }
+            Err(broadcast::error::RecvError::Closed) => None,
         }
     }
 
@@ -114,6 +124,15 @@ impl Events {
             }
         }
     }
+}
+
+/// What a subscriber receives. Exhaustive: there is nothing else to receive.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Received {
+    /// The next event.
+    Event(Event),
+    /// So many events were missed: the subscriber was too slow.
+    Missed(u64),
 }
 
 impl Drop for Events {

@@ -13,6 +13,7 @@ use crate::{
 
 /// What became of a token and why. Never holds the token.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Explanation {
     /// The token's length in bytes.
@@ -31,6 +32,7 @@ pub struct Explanation {
 
 /// One handler's part.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Step {
     /// The handler's name.

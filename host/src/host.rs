@@ -303,8 +303,13 @@ impl Host {
     /// As [`Host::from_file`]; the old generation then goes on. It is logged and counted as well: see
     /// [`Host::status`].
     pub fn reload(&self) -> Result<Reload, Error> {
+        let _one_at_a_time = self.0.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reload_alone()
+    }
+
+    /// [`Host::reload`] for whoever holds the lock that lets one reload at a time.
+    pub(crate) fn reload_alone(&self) -> Result<Reload, Error> {
         let engine = &self.0;
-        let _one_at_a_time = engine.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = engine.registry.load_full();
         match self.next_generation(&old) {
             Ok(reload) => {

@@ -62,10 +62,13 @@ mod metrics;
 pub mod oauth2;
 pub mod order;
 mod outline;
+mod page;
 mod peer;
 pub mod preflight;
 mod registry;
 mod reload;
+#[cfg(feature = "http")]
+mod reorder;
 mod services;
 pub mod session;
 mod status;
@@ -81,7 +84,7 @@ pub use assemble::SLOW_HASHING;
 pub use builder::{HostBuilder, StaticPlugin};
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ErrorKind};
-pub use events::Events;
+pub use events::{Events, Received};
 pub use execute::block_on;
 pub use explain::{Explanation, Step};
 pub use host::{Host, Verification};
@@ -90,6 +93,8 @@ pub use outline::{Outline, OutlineRow, Plan};
 pub use peer::{Network, Peer};
 pub use registry::PluginRow;
 pub use reload::Reload;
+#[cfg(feature = "http")]
+pub use reorder::OrderPlan;
 pub use status::{FailedReload, Libraries, Status};
 pub use stores::{AccessTokens, AuthCodes, Clients, Stores};
 pub use token_plugin_api::{

@@ -4,11 +4,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use token_plugin_api::{
     ActorPage, Cutoff, DeleteTokens, DeletedTokens, Event, EventKind, ImportTokens, ImportedTokens, InactiveActor,
-    InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, PluginError, SetActors,
-    TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken,
+    InvalidateTokens, InvalidatedToken, InvalidatedTokens, ListActors, Migrate, Migrations, PluginError,
+    RequestContext, SetActors, TokenFilter, TokenPage, TokenRecord, TokenSelector, UpdateToken,
 };
 
 use crate::{
+    engine::Whence,
     error::{Error, ErrorKind},
     execute::block_on,
     host::Host,
@@ -44,12 +45,36 @@ impl Host {
         handler: Option<&str>,
         request: &InvalidateTokens,
     ) -> Result<InvalidatedTokens, Error> {
+        self.invalidate(handler, request, None).await
+    }
+
+    /// [`Host::invalidate_tokens`] with what is known of where the request came from, for handlers and events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn invalidate_tokens_in(
+        &self,
+        handler: Option<&str>,
+        request: &InvalidateTokens,
+        context: &RequestContext,
+    ) -> Result<InvalidatedTokens, Error> {
+        self.invalidate(handler, request, Some(context)).await
+    }
+
+    async fn invalidate(
+        &self,
+        handler: Option<&str>,
+        request: &InvalidateTokens,
+        context: Option<&RequestContext>,
+    ) -> Result<InvalidatedTokens, Error> {
         let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        let context = context.cloned();
         self.finish(async move {
             let (by, invalidated): (String, InvalidatedTokens) =
-                host.manage(handler.as_deref(), "invalidate_tokens", &request).await?;
+                host.manage_in(handler.as_deref(), "invalidate_tokens", &request, context.as_ref()).await?;
             let event = |actor_id: Option<&String>| {
-                let mut event = host.0.event(EventKind::TokenInvalidated, None);
+                let mut event = host.0.event(EventKind::TokenInvalidated, context.as_ref());
                 event.handler = Some(by.clone());
                 event.actor_id = actor_id.filter(|actor| !actor.is_empty()).cloned();
                 event.reason = Some(request.reason.clone());
@@ -91,10 +116,35 @@ impl Host {
     ///
     /// As [`Host::list_tokens`]; [`ErrorKind::NotFound`] when there is no such token.
     pub async fn update_token(&self, handler: Option<&str>, request: &UpdateToken) -> Result<TokenRecord, Error> {
+        self.update(handler, request, None).await
+    }
+
+    /// [`Host::update_token`] with what is known of where the request came from, for handlers and events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::update_token`].
+    pub async fn update_token_in(
+        &self,
+        handler: Option<&str>,
+        request: &UpdateToken,
+        context: &RequestContext,
+    ) -> Result<TokenRecord, Error> {
+        self.update(handler, request, Some(context)).await
+    }
+
+    async fn update(
+        &self,
+        handler: Option<&str>,
+        request: &UpdateToken,
+        context: Option<&RequestContext>,
+    ) -> Result<TokenRecord, Error> {
         let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        let context = context.cloned();
         self.finish(async move {
-            let (by, record): (String, TokenRecord) = host.manage(handler.as_deref(), "update_token", &request).await?;
-            let mut event = host.0.event(EventKind::TokenUpdated, None);
+            let (by, record): (String, TokenRecord) =
+                host.manage_in(handler.as_deref(), "update_token", &request, context.as_ref()).await?;
+            let mut event = host.0.event(EventKind::TokenUpdated, context.as_ref());
             event.handler = Some(by);
             event.actor_id = Some(record.actor_id.clone());
             event.token_id = Some(record.id.clone());
@@ -116,7 +166,7 @@ impl Host {
                 host.manage(handler.as_deref(), "delete_tokens", &request).await?;
             if deleted.count > 0 && !request.dry_run {
                 let about = json!({ "deleted": deleted.count, "ended_before": request.ended_before });
-                host.tell(EventKind::TokenUpdated, by, [(None, None, about)]).await?;
+                host.tell(EventKind::TokenUpdated, by, None, [(None, None, about)]).await?;
             }
             Ok(deleted)
         })
@@ -137,7 +187,7 @@ impl Host {
             if (imported.imported > 0 || imported.inactive_actors > 0) && !request.dry_run {
                 let (tokens, actors) = (imported.imported, imported.inactive_actors);
                 let about = json!({ "imported": tokens, "inactive_actors": actors, "system": request.system });
-                host.tell(EventKind::TokenCreated, by, [(None, None, about)]).await?;
+                host.tell(EventKind::TokenCreated, by, None, [(None, None, about)]).await?;
             }
             Ok(imported)
         })
@@ -150,15 +200,39 @@ impl Host {
     ///
     /// As [`Host::list_tokens`].
     pub async fn set_actors(&self, handler: Option<&str>, request: &SetActors) -> Result<Vec<InactiveActor>, Error> {
+        self.activate_or_not(handler, request, None).await
+    }
+
+    /// [`Host::set_actors`] with what is known of where the request came from, for handlers and events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::list_tokens`].
+    pub async fn set_actors_in(
+        &self,
+        handler: Option<&str>,
+        request: &SetActors,
+        context: &RequestContext,
+    ) -> Result<Vec<InactiveActor>, Error> {
+        self.activate_or_not(handler, request, Some(context)).await
+    }
+
+    async fn activate_or_not(
+        &self,
+        handler: Option<&str>,
+        request: &SetActors,
+        context: Option<&RequestContext>,
+    ) -> Result<Vec<InactiveActor>, Error> {
         let (host, handler, request) = (self.clone(), handler.map(str::to_owned), request.clone());
+        let context = context.cloned();
         self.finish(async move {
             let (by, changed): (String, Vec<InactiveActor>) =
-                host.manage(handler.as_deref(), "set_actors", &request).await?;
+                host.manage_in(handler.as_deref(), "set_actors", &request, context.as_ref()).await?;
             let about = |actor: &InactiveActor| {
                 let reason = Some(request.reason.clone()).filter(|reason| !reason.is_empty());
                 (Some(actor.actor_id.clone()), reason, json!({ "actor_active": request.active }))
             };
-            host.tell(EventKind::TokenUpdated, by, changed.iter().map(about)).await?;
+            host.tell(EventKind::TokenUpdated, by, context.as_ref(), changed.iter().map(about)).await?;
             Ok(changed)
         })
         .await
@@ -187,10 +261,11 @@ impl Host {
         &self,
         kind: EventKind,
         by: String,
+        context: Option<&RequestContext>,
         deeds: impl IntoIterator<Item = (Option<String>, Option<String>, Value)>,
     ) -> Result<(), Error> {
         let event = |(actor_id, reason, about): (_, _, Value)| {
-            let mut event = self.0.event(kind, None);
+            let mut event = self.0.event(kind, context);
             event.handler = Some(by.clone());
             (event.actor_id, event.reason) = (actor_id, reason);
             event.extra.extend(about.as_object().cloned().unwrap_or_default());
@@ -206,7 +281,18 @@ impl Host {
         operation: &'static str,
         request: &impl Serialize,
     ) -> Result<(String, A), Error> {
+        self.manage_in(handler, operation, request, None).await
+    }
+
+    async fn manage_in<A: DeserializeOwned>(
+        &self,
+        handler: Option<&str>,
+        operation: &'static str,
+        request: &impl Serialize,
+        context: Option<&RequestContext>,
+    ) -> Result<(String, A), Error> {
         let registry = self.0.registry.load_full();
+        let context = Whence::from(context).text()?;
         let request = serde_json::to_string(request)
             .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
         let (mut missing, mut unsupported, mut ignorant) = (None, None, None);
@@ -217,7 +303,7 @@ impl Host {
             Ok((handler.name().to_owned(), answer.map_err(|error| handler.error(operation, error))?))
         };
         for handler in registry.chosen(handler)? {
-            match handler.manage(operation, request.clone(), "").answer().await {
+            match handler.manage(operation, request.clone(), &context).answer().await {
                 // Nothing is known of it there.
                 Ok(answer) if answer == NOTHING => {
                     ignorant.get_or_insert(handler);

@@ -56,6 +56,11 @@ impl Judged {
             Err(_) => Self::Error,
         }
     }
+
+    /// Its name among [`OUTCOMES`].
+    pub(crate) fn name(self) -> &'static str {
+        OUTCOMES[self as usize]
+    }
 }
 
 /// What all verifications that an [`Authenticator`](crate::authenticate::Authenticator) made came to, handler by handler.
@@ -89,6 +94,7 @@ impl Metrics {
 
 /// How a handler's verifications went so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct HandlerMetrics {
     /// The handler's name; none: tokens that no handler judged.

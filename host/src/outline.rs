@@ -24,6 +24,7 @@ use crate::{
 
 /// What a configuration registers, in call order: wrappers and handlers first, then sinks and generators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Outline {
     /// The lines.
@@ -35,6 +36,7 @@ pub struct Outline {
 
 /// One hook of one plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct OutlineRow {
     /// The plugin's name, as configured.
@@ -56,6 +58,7 @@ pub struct OutlineRow {
 
 /// The order before a change and after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Plan {
     /// The order as it is.
@@ -128,9 +131,13 @@ impl HostBuilder {
 }
 
 fn outline(source: &Source, statics: &[crate::StaticPlugin]) -> Result<Outline, Error> {
-    let config = source.read(MakeSecrets::Ephemeral)?;
-    let mut findings = FindingList::new(&config);
-    let planned = plan(&config, statics, &mut findings);
+    of_config(&source.read(MakeSecrets::Ephemeral)?, statics)
+}
+
+/// What a configuration would register.
+pub(crate) fn of_config(config: &Config, statics: &[crate::StaticPlugin]) -> Result<Outline, Error> {
+    let mut findings = FindingList::new(config);
+    let planned = plan(config, statics, &mut findings);
     let warnings = findings.finish()?;
     Ok(Outline { rows: rows(&planned), warnings })
 }
@@ -168,7 +175,7 @@ fn rows(planned: &[Planned<'_>]) -> Vec<OutlineRow> {
 }
 
 impl Outline {
-    fn of_registry(registry: &Registry) -> Self {
+    pub(crate) fn of_registry(registry: &Registry) -> Self {
         let settings = |plugin: &str| {
             let instance = registry.instances.iter().find(|instance| instance.plugin() == plugin);
             instance.map(|instance| instance.key.settings)

@@ -206,6 +206,7 @@ impl HandlerSlot {
 
 /// One line of a listing: something that a plugin registered, and why it stands where it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct PluginRow {
     /// The name of the handler, wrapper, sink or store, or the generator's id.

@@ -8,6 +8,7 @@ use crate::{clock::Clock, error::Error, registry::Registry};
 
 /// How a running host is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Status {
     /// The current generation, from 1.
@@ -28,6 +29,7 @@ pub struct Status {
 
 /// A reload that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct FailedReload {
     /// When, in Unix seconds.
@@ -38,6 +40,7 @@ pub struct FailedReload {
 
 /// The plugin libraries in this process. None is ever unloaded: thread-local destructors would make that unsound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Libraries {
     /// How many are mapped.

@@ -80,6 +80,7 @@ impl Call<'_> {
 
 /// Where a token came from. Everything in it is optional; none of it was verified.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct RequestContext {

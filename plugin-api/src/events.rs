@@ -7,6 +7,7 @@ use crate::{RequestContext, Result};
 
 /// What happened: Djblets' signals and Datasette's event tracking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
@@ -30,6 +31,7 @@ pub enum EventKind {
 
 /// Something that happened to a token. Never holds the token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Event {
     /// What happened.

@@ -102,6 +102,8 @@ mod generator;
 mod handler;
 mod hooks;
 mod metric;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod policy;
 mod recorder;
 mod request;
@@ -129,7 +131,7 @@ pub use request::{
     Actors, CreateToken, CreatedToken, Cutoff, DEFAULT_MAX_ATTEMPTS, Expires, InvalidateTokens, InvalidatedToken,
     InvalidatedTokens, TokenDetails, TokenFilter, TokenKind, TokenPage, TokenRecord, TokenSelector, UpdateToken,
 };
-pub use restrictions::{TokenRestrictions, action_abbreviation, action_name};
+pub use restrictions::{TokenRestrictions, action_abbreviation, action_name, action_names};
 pub use secret::{Secret, Secrets};
 pub use store::{
     ACCESS_TOKEN, AUTHORIZATION_CODE, AccessToken, AccessTokenStore, AuthCodeStore, AuthorizationCode, CLIENT, Client,

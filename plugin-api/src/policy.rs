@@ -52,6 +52,7 @@ pub struct Policy {
 
 /// What becomes of that which no rule of a [`Policy`] names. Exhaustive: there is no third way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PolicyDefault {
     /// It is allowed, as in Djblets.

@@ -340,6 +340,7 @@ impl InvalidatedTokens {
 
 /// All tokens of an actor, or of everyone, that were made before a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Cutoff {
     /// Whose; none: everyone's.
@@ -358,6 +359,7 @@ impl Cutoff {
 
 /// A token that was invalidated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct InvalidatedToken {
     /// The id by which its store knows it.
@@ -411,6 +413,7 @@ pub enum Expires {
 
 /// What a store knows of a token. Never its value. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct TokenRecord {
     /// The id by which the store knows it.

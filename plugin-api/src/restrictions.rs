@@ -112,6 +112,11 @@ impl TokenRestrictions {
     }
 }
 
+/// The names of Datasette's own actions.
+pub fn action_names() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(name, ..)| *name)
+}
+
 /// Datasette's name for an action, when `action` is a name or an abbreviation of one of its own.
 pub fn action_name(action: &str) -> Option<&'static str> {
     ACTIONS.iter().find(|(name, short, _)| *name == action || *short == action).map(|(name, ..)| *name)

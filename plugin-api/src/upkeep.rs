@@ -130,6 +130,7 @@ impl SetActors {
 
 /// An actor who is deactivated; or was, until just now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct InactiveActor {
     /// Who.

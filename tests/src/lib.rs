@@ -18,9 +18,12 @@
     reason = "a harness that meets the unexpected fails the test, there and then"
 )]
 
+mod api;
 mod artifact;
+mod chromium;
 mod daemon;
 mod damage;
+mod datasette;
 mod debian;
 mod dialog;
 mod djblets;
@@ -56,9 +59,12 @@ mod user;
 mod wait;
 mod wire;
 
+pub use api::{Api, Watcher};
 pub use artifact::{Plugin, host_binary, host_example, repository, target_folder};
+pub use chromium::{Browser, Scheme, Width};
 pub use daemon::Daemon;
 pub use damage::{flipped, truncated};
+pub use datasette::Datasette;
 pub use debian::debian_program;
 pub use dialog::Dialog;
 pub use djblets::Djblets;

@@ -92,6 +92,26 @@ impl Python {
         MADE.get_or_init(|| Self::make("interop-python-oauth2-venv", &packages)).clone()
     }
 
+    /// One that has Schemathesis.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::with_datasette`].
+    pub fn with_schemathesis() -> Result<Self, Skip> {
+        static MADE: OnceLock<Result<Python, Skip>> = OnceLock::new();
+        MADE.get_or_init(|| Self::make("interop-schemathesis-venv", &["schemathesis==4.32.5"])).clone()
+    }
+
+    /// One that has `dclient`, a client of Datasette's API.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::with_datasette`].
+    pub fn with_dclient() -> Result<Self, Skip> {
+        static MADE: OnceLock<Result<Python, Skip>> = OnceLock::new();
+        MADE.get_or_init(|| Self::make("interop-dclient-venv", &["dclient==0.4", "httpx==0.28.1"])).clone()
+    }
+
     /// A call of it.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.0);

@@ -54,7 +54,7 @@ fn an_access_token_is_told_of_as_the_rfc_has_it() {
         oauth2.told(&app(), &token),
         oauth2.told(&basic("other", "xyz"), &token),
         oauth2.told(&oauth2.naming("rs", &["introspect"]), &token),
-        oauth2.told(&oauth2.naming("rs", &["admin"]), &token),
+        oauth2.told(&oauth2.naming("root", &["admin"]), &token),
         oauth2.post_form("/oauth2/introspect", &[], &by_form).json(),
     ] {
         assert_eq!(told, expected);

@@ -3,6 +3,11 @@
 
 mod abi_archive;
 mod admission;
+mod api_access;
+mod api_description;
+mod api_events;
+mod api_plugins;
+mod api_tokens;
 mod audit;
 mod breaker;
 mod cli;
@@ -16,6 +21,8 @@ mod database_hosts;
 mod database_import;
 mod database_managing;
 mod database_server;
+mod datasette_http;
+mod datasette_http_form;
 mod deadlines;
 mod embedding;
 mod embedding_axum;
@@ -56,8 +63,9 @@ mod revocation;
 mod serve;
 #[cfg(unix)]
 mod serve_stop;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod serve_systemd;
+#[cfg(unix)]
 mod serve_tls;
 mod sessions;
 mod signed;

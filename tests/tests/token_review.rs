@@ -162,7 +162,7 @@ fn only_an_api_server_is_answered() {
     for (authorizations, status) in [
         (&[&*good][..], 200),
         (&[&*oauth2.naming("kube", &["introspect"])], 200),
-        (&[&*oauth2.naming("kube", &["admin"])], 200),
+        (&[&*oauth2.naming("root", &["admin"])], 200),
         (&[], 401),
         (&["Bearer nothing"], 401),
         (&[&*basic("app", "xyz")], 401),

@@ -2,7 +2,13 @@
 //!
 //! Printed are medians with their spread, and beside them what they are compared with. With
 //! `-- --test`, or run by `cargo test --benches`, it does everything once and fast, as a check that it runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a bench reports on its output, and stops at what is odd")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench reports on its output, and stops at what is odd"
+)]
 
 mod boundary;
 mod changing;

@@ -50,6 +50,7 @@ use std::{fmt, sync::Arc, time::Duration, time::Instant};
 
 use arc_swap::ArcSwap;
 use token_plugin_api::{Actor, Verdict};
+use tracing::{Instrument as _, field::Empty};
 
 use self::limits::FailureLimits;
 use crate::{dispatch::Answer, engine::Whence, error::Error, host::Host, metrics::Judged};
@@ -65,6 +66,8 @@ pub use requirement::{RequiredAction, RequiredResource, Requirement};
 pub use rules::{Found, HostPattern, PathPattern, Rule, Rules, Target};
 pub use settings::AuthenticateSettings;
 pub use subject::{Subject, client_address};
+#[cfg(feature = "http")]
+pub(crate) use subject::{beginning_of_path, trace_id};
 
 /// When to ask again where it cannot be told: as long as a plugin that was tripped is left alone by default.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -147,34 +150,58 @@ impl Authenticator {
             (handler, Ok(Verdict::Accepted(actor))) => Ok(Identity { actor, handler }),
             (_, Ok(Verdict::Rejected(reason))) => Err(self.failed(subject, token, reason.message().to_owned())),
             (_, Ok(Verdict::NotRecognized)) => Err(self.failed(subject, token, "token is not known".to_owned())),
-            (_, Err(error)) => Err(Self::cannot_tell(&error)),
+            (_, Err(error)) => Err(Self::cannot_tell(&error, subject)),
         }
     }
 
     /// Judges a token, and counts what it came to. The handler that did, and its verdict.
     pub(crate) async fn judge(&self, token: &str, subject: &Subject<'_>) -> (Option<String>, Result<Verdict, Error>) {
+        let span = tracing::info_span!(
+            target: "token_host::authenticate",
+            "verify_token",
+            token_host.handler = Empty,
+            token_host.outcome = Empty
+        );
         let began = Instant::now();
         let metrics = &self.host.0.metrics;
         let context = subject.context();
-        let judged = self.host.judge_then(token, Whence::Written(&context), |answer| {
+        let count = |answer: Result<Answer<'_>, Error>| {
             let took = began.elapsed();
             let (by, verdict) = match answer {
                 Ok(Answer { by, verdict }) => (by, verdict),
                 Err(error) => (None, Err(error)),
             };
-            by.map_or(metrics.nobody(), |handler| &handler.metrics).count(Judged::of(&verdict), took);
-            (by.map(|handler| handler.name().to_owned()), verdict)
-        });
-        judged.await
+            let judged = Judged::of(&verdict);
+            by.map_or(metrics.nobody(), |handler| &handler.metrics).count(judged, took);
+            let handler = by.map(|handler| handler.name().to_owned());
+            if !span.is_disabled() {
+                span.record("token_host.handler", handler.as_deref());
+                span.record("token_host.outcome", judged.name());
+            }
+            (handler, verdict)
+        };
+        let whence = Whence::Written(&context);
+        if span.is_disabled() {
+            self.host.judge_then(token, whence, count).await
+        } else {
+            // On the heap, so that those without a span take no more room for it.
+            Box::pin(self.host.judge_then(token, whence, count)).instrument(span.clone()).await
+        }
     }
 
-    fn failed(&self, subject: &Subject<'_>, token: &str, reason: String) -> Refusal {
+    /// Counts a failure: the refusal that it comes to.
+    pub(crate) fn failed(&self, subject: &Subject<'_>, token: &str, reason: String) -> Refusal {
         let wait = self.limits().failed(subject.client, token);
         wait.map_or_else(|| Refusal::Token(reason.into()), Refusal::TooManyAttempts)
     }
 
-    fn cannot_tell(error: &Error) -> Refusal {
-        tracing::error!(target: "authenticate", "a token could not be judged: {error}");
+    /// The refusal where a handler could not tell, and a line in the log.
+    pub(crate) fn cannot_tell(error: &Error, subject: &Subject<'_>) -> Refusal {
+        tracing::error!(
+            target: "authenticate",
+            trace_id = subject.trace_id(),
+            "a token could not be judged: {error}"
+        );
         Refusal::Unavailable(RETRY_AFTER)
     }
 

@@ -81,6 +81,10 @@ impl Rules {
         for rule in &self.0 {
             if let Some(host) = &rule.host {
                 let told = target.host.ok_or(Refusal::Request("expected to be told the host that is asked for"))?;
+                // What is no host to us may be one to a server that is less strict.
+                if !is_host(told) {
+                    return Err(Refusal::Request("the host is malformed"));
+                }
                 if !host.fits(told) {
                     continue;
                 }
@@ -164,12 +168,23 @@ impl FromStr for HostPattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (is_below, name) = text.strip_prefix("*.").map_or((false, text), |name| (true, name));
-        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]_".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_good) || bare_host(name) != name.to_ascii_lowercase() {
+        if !is_host(name) || bare_host(name) != name.to_ascii_lowercase() {
             return Err("must be a host without a port (`db.example`), or all below one (`*.example`)");
         }
         Ok(Self { name: name.to_ascii_lowercase(), is_below })
     }
+}
+
+/// Whether it is a name or an address, with or without a port.
+fn is_host(host: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("address", port),
+        Some(_) => return false,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    !name.is_empty() && name.bytes().all(is_name) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 /// A host in lower case, without its port and without the dot that may end it.
@@ -368,6 +383,12 @@ mod tests {
         assert!(!fits("*.example", "example") && !fits("*.example", ".example") && !fits("db.example", "xdb.example"));
         let untold = Target { method: Some("GET"), host: None, path: Some("/") };
         assert!(on("db.example").find(untold).is_err());
+        for malformed in
+            ["db.example,x", "a b", "", "[::1", "[x]:1", "db.example:8x", "a/b", "a@db.example", "db.example\u{e9}"]
+        {
+            let target = Target { method: Some("GET"), host: Some(malformed), path: Some("/") };
+            assert!(on("db.example").find(target).is_err(), "{malformed}");
+        }
         for bad in ["", "a b", "db.example:80", "*.", "*"] {
             assert!(bad.parse::<HostPattern>().is_err(), "{bad}");
         }

@@ -42,7 +42,7 @@ impl<'r> Subject<'r> {
 
     /// The request in the form of a [`RequestContext`](token_plugin_api::RequestContext), for handlers and events. Without
     /// the query, which may hold secrets.
-    pub(super) fn context(&self) -> String {
+    pub(crate) fn context(&self) -> String {
         let text = |name: &header::HeaderName, most| {
             let value = self.headers.get(name)?.as_bytes();
             str::from_utf8(value).ok().map(|text| beginning(text, most))
@@ -73,16 +73,31 @@ impl<'r> Subject<'r> {
 
     /// The trace that the request is part of (W3C Trace Context): `traceparent` as version 00 has it.
     pub fn trace_id(&self) -> Option<&'r str> {
-        let value = self.headers.get("traceparent")?.to_str().ok()?;
-        let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let mut parts = value.split('-');
-        let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let is_whole = version.len() == 2 && trace.len() == 32 && parent.len() == 16 && flags.len() == 2;
-        let is_known = version != "ff" && (version != "00" || parts.next().is_none());
-        let is_something = |id: &str| id.bytes().any(|byte| byte != b'0');
-        let is_good = is_whole && is_known && [version, trace, parent, flags].iter().all(|part| is_hex(part));
-        (is_good && is_something(trace) && is_something(parent)).then_some(trace)
+        trace_id(self.headers)
     }
+}
+
+/// The trace that a request with these headers is part of.
+pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all("traceparent").iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let mut parts = value.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_whole = version.len() == 2 && trace.len() == 32 && parent.len() == 16 && flags.len() == 2;
+    let is_known = version != "ff" && (version != "00" || parts.next().is_none());
+    let is_something = |id: &str| id.bytes().any(|byte| byte != b'0');
+    let is_good = is_whole && is_known && [version, trace, parent, flags].iter().all(|part| is_hex(part));
+    (is_good && is_something(trace) && is_something(parent)).then_some(trace)
+}
+
+/// As much of a path as goes into events and spans.
+#[cfg(feature = "http")]
+pub(crate) fn beginning_of_path(path: &str) -> &str {
+    beginning(path, MAX_PATH_BYTES)
 }
 
 /// What of a request goes into events. Longer than anybody needs is not kept.

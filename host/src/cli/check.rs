@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use token_host::config::{Finding, Severity};
+use token_host::{
+    config::{Finding, Severity},
+    http,
+};
 
 use super::{builder, exit::Failure, output::Output};
 
 /// Prints the findings; refused when one of them is an error.
 pub(crate) fn run(config: &Path, output: &Output) -> Result<(), Failure> {
-    let checked = builder(config).check();
+    let checked = builder(config).check().and_then(|host| http::check(&host).map(|()| host));
     let (findings, ok) = match &checked {
         Ok(host) => (host.warnings(), true),
         Err(error) => (error.findings().to_vec(), false),

@@ -4,6 +4,8 @@ mod actor;
 mod audit;
 mod check;
 mod client;
+#[cfg(feature = "otel")]
+mod collector;
 mod confirm;
 mod conformance;
 mod create;
@@ -18,6 +20,7 @@ mod keeper;
 mod lifetime;
 mod list;
 mod lock;
+mod log;
 mod migrate;
 mod new;
 mod output;
@@ -29,10 +32,14 @@ mod quickstart;
 mod record;
 mod selector;
 mod serve;
+#[cfg(unix)]
+mod service_manager;
 mod show;
 mod shown_client;
 mod table;
 mod time;
+#[cfg(feature = "otel")]
+mod traces;
 mod update;
 mod verify;
 
@@ -64,7 +71,7 @@ struct Arguments {
 
 const EXITS: &str = "Exit codes: 0 good; 1 token not recognized, rejected or not found, a question answered with no, \
 or `migrate --check` found something to do; 2 bad arguments; \
-3 no handlers; 4 no unique token; 5 a plugin could not; 6 bad configuration or refused plugin.\n\
+3 no handlers; 4 no unique token; 5 a plugin could not, or the service; 6 bad configuration or refused plugin.\n\
 TOKEN_HOST_LOG filters the log on stderr, for instance `debug` or `plugin=trace`.";
 
 #[derive(Debug, Subcommand)]
@@ -130,7 +137,10 @@ enum Command {
 /// Parses the arguments, runs the command, says what went wrong.
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log();
+    // A service starts its own.
+    if !matches!(arguments.command, Command::Serve(_)) {
+        log::start();
+    }
     if matches!(arguments.command, Command::Preflight) {
         return token_host::preflight::answer();
     }
@@ -202,11 +212,4 @@ fn host(config: &Path, output: &Output) -> Result<Host, Error> {
 /// Unix seconds, by the clock that the host goes by.
 fn now() -> u64 {
     SystemClock.now()
-}
-
-fn start_log() {
-    use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_from_env("TOKEN_HOST_LOG").unwrap_or_else(|_| EnvFilter::new("warn,reload=info"));
-    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 /// The content of the file at `path`, at most `limit` bytes, and what the file system says of the opened file.
 ///
 /// The buffer is allocated once, at its largest: one that grew would leave copies of secrets behind.
-pub(super) fn read(path: &Path, limit: usize) -> Result<(Zeroizing<Vec<u8>>, Metadata), Problem> {
+pub(crate) fn read(path: &Path, limit: usize) -> Result<(Zeroizing<Vec<u8>>, Metadata), Problem> {
     // Asked before opening, since the opening of a FIFO would wait for a writer, perhaps for ever.
     regular(&std::fs::metadata(path)?)?;
     let mut file = File::open(path)?;
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<(Zeroizing<Vec<u8>>, Met
 
 /// Why a file could not be read.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     Missing,
     Folder,
     /// A device, a FIFO, a socket.

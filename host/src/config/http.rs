@@ -21,13 +21,15 @@ use crate::peer::Network;
 pub struct HttpSettings {
     /// Where the service listens. Default: `127.0.0.1:8700`, which no other machine can reach. Read at the start alone.
     pub listen: Vec<Listen>,
-    /// The certificate with which it serves TLS. Default: none, a proxy on the same machine needs none. Whether there is
-    /// one is read at the start alone; the files are read again at each reload.
+    /// The certificate with which it serves TLS at addresses; at Unix sockets it never does. Default: none, a proxy on the
+    /// same machine needs none. Whether there is one is read at the start alone; the files are read again at each reload.
     pub tls: Option<TlsSettings>,
     /// The addresses of proxies whose `X-Forwarded-...` headers are believed. Default: none.
     pub trusted_proxies: Vec<Network>,
     /// Whether whoever connects by a Unix socket is such a proxy: `"unix"` in `trusted_proxies`. Default: false.
     pub trust_unix: bool,
+    /// The header by which such a proxy says who is signed in, for `/-/create-token`. Default: none, nobody is.
+    pub user_header: Option<HeaderName>,
     /// Where tokens are looked for, and how often somebody may fail.
     pub authenticate: AuthenticateSettings,
     /// What is required of which requests. Default: none, any good token will do.
@@ -106,11 +108,12 @@ pub struct IdentityHeaders {
 }
 
 /// Who may use `/api/v1` and the console: whoever has a token that names the action `admin`, and more where it is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdminSettings {
-    /// The actors that may, alone. Default: any.
-    pub actors: Option<Vec<String>>,
+    /// The actors that may, alone. Default: `root`. Where users make their own tokens, as in a Datasette with the same secret,
+    /// they choose what these name; whom they stand for they do not choose.
+    pub actors: Vec<String>,
     /// The handlers whose tokens may, alone. Default: any; say which, where one of them takes tokens that others make.
     pub handlers: Option<Vec<String>>,
 }
@@ -122,6 +125,7 @@ impl Default for HttpSettings {
             tls: None,
             trusted_proxies: Vec::new(),
             trust_unix: false,
+            user_header: None,
             authenticate: AuthenticateSettings::default(),
             rules: Rules::default(),
             identity_headers: IdentityHeaders::default(),
@@ -137,6 +141,12 @@ impl Default for HttpSettings {
             request_timeout: Duration::from_millis(REQUEST_TIMEOUT_MS.default),
             stop_timeout: Duration::from_millis(STOP_TIMEOUT_MS.default),
         }
+    }
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self { actors: vec!["root".to_owned()], handlers: None }
     }
 }
 
@@ -171,6 +181,7 @@ pub(super) struct RawHttp {
     listen: Vec<Written<String>>,
     tls: Option<RawTls>,
     trusted_proxies: Vec<Written<String>>,
+    user_header: Option<Written<String>>,
     realm: Option<Written<String>>,
     schemes: Vec<Written<String>>,
     token_header: Option<Written<String>>,
@@ -209,6 +220,7 @@ impl RawHttp {
             listen: keys.strings("listen", report),
             tls: keys.table("tls", report).map(|table| RawTls::read(&table, report)),
             trusted_proxies: keys.strings("trusted_proxies", report),
+            user_header: keys.string("user_header", report),
             realm: keys.string("realm", report),
             schemes: keys.strings("schemes", report),
             token_header: keys.string("token_header", report),
@@ -266,7 +278,8 @@ fn admin(keys: &mut Keys<'_>, report: &mut Report<'_>) -> AdminSettings {
         let written = keys.strings(key, report);
         table.value.contains_key(key).then(|| written.into_iter().map(|written| written.value).collect())
     };
-    let admin = AdminSettings { actors: list("actors"), handlers: list("handlers") };
+    let defaults = AdminSettings::default();
+    let admin = AdminSettings { actors: list("actors").unwrap_or(defaults.actors), handlers: list("handlers") };
     keys.finish("", report);
     admin
 }
@@ -301,6 +314,13 @@ pub(super) fn resolve(raw: RawHttp, base: &Path, report: &mut Report<'_>) -> Htt
     authenticate.query = raw.token_query.map(|written| written.value);
     authenticate.failures_per_address = FAILURES_PER_ADDRESS.read(raw.failures_per_address, report);
     authenticate.failures_per_token = FAILURES_PER_TOKEN.read(raw.failures_per_token, report);
+    let user_header = raw.user_header.and_then(|written| {
+        let name = header_name("user_header", &written, report)?;
+        if authenticate.header.as_ref() == Some(&name) {
+            report.error(written.place, "`user_header` must be another header than `token_header`");
+        }
+        Some(name)
+    });
     let mut names = IdentityHeaders::default();
     for (key, written) in &raw.identity_headers {
         let Some(name) = header_name(key, written, report) else { continue };
@@ -314,6 +334,7 @@ pub(super) fn resolve(raw: RawHttp, base: &Path, report: &mut Report<'_>) -> Htt
         tls: raw.tls.and_then(|raw| tls(raw, base, report)),
         trusted_proxies: networks.into_iter().filter_map(|written| network(written, report)).collect(),
         trust_unix: !unix.is_empty(),
+        user_header,
         authenticate,
         rules: Rules::new(raw.rules.into_iter().map(|rule| resolve_rule(rule, report)).collect()),
         identity_headers: names,

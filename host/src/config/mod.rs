@@ -11,7 +11,9 @@
 //!   text of a syntax error): one more reason to write references rather than secrets.
 //! - Nothing here looks at a library, or knows that plugins can be loaded at all.
 
-mod bounded_file;
+pub(crate) mod bounded_file;
+#[cfg(feature = "http")]
+pub(crate) mod edit;
 mod findings;
 mod http;
 mod http_rule;
@@ -22,16 +24,19 @@ mod plugin_settings;
 mod raw;
 mod report;
 mod resolve;
-mod secret_file;
+pub(crate) mod secret_file;
 mod secret_reference;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
+use zeroize::Zeroizing;
 
 use crate::admit::{Lock, PublicKey};
 
+#[cfg(feature = "http")]
+pub use edit::{EntryPlace, FlagChange};
 pub use findings::{Finding, Findings, Origin, Place, Severity};
 pub use http::{AdminSettings, HttpSettings, IdentityHeaders, Listen, TlsSettings};
 pub use oauth2::{AccessTokenFormat, OAuth2Settings};
@@ -215,14 +220,8 @@ impl Config {
     /// Everything that is wrong: a file that cannot be read (missing, a folder, over 1 MiB, not UTF-8), text that is
     /// not TOML, unknown keys, wrong types, values out of range, names used twice, secrets that cannot be read.
     pub fn from_file(path: &Path, make: MakeSecrets) -> Result<Self, Findings> {
-        let origin = Origin::File(path.to_owned());
-        let (bytes, _) = bounded_file::read(path, MAX_CONFIG_BYTES)
-            .map_err(|problem| Finding::error(&origin, format!("cannot read the configuration: {problem}")))?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-            Finding::error(&origin, format!("expected UTF-8 text, found other bytes in line {line}"))
-        })?;
-        Self::parse(text, origin, path.parent().unwrap_or(Path::new("")), make)
+        let text = text_of(path)?;
+        Self::parse(&text, Origin::File(path.to_owned()), path.parent().unwrap_or(Path::new("")), make)
     }
 
     /// Reads `text`; relative paths in it are relative to `base`, which is itself relative to the working directory.
@@ -266,6 +265,19 @@ impl Config {
     }
 }
 
+/// The text of the configuration at `path`.
+pub(crate) fn text_of(path: &Path) -> Result<Zeroizing<String>, Findings> {
+    let origin = Origin::File(path.to_owned());
+    let (mut bytes, _) = bounded_file::read(path, MAX_CONFIG_BYTES)
+        .map_err(|problem| Finding::error(&origin, format!("cannot read the configuration: {problem}")))?;
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
+        let (end, bytes) = (error.utf8_error().valid_up_to(), Zeroizing::new(error.into_bytes()));
+        let line = 1 + bytes[..end].iter().filter(|byte| **byte == b'\n').count();
+        Finding::error(&origin, format!("expected UTF-8 text, found other bytes in line {line}"))
+    })?;
+    Ok(Zeroizing::new(text))
+}
+
 /// Parses `text` and has `read` look at it. All findings when one is an error, else what `read` made and the warnings.
 ///
 /// It does so on a thread with a stack of its own: TOML's dotted keys within inline tables nest some 6,500 deep before
@@ -290,12 +302,17 @@ fn parsing<T: Send>(
         let unread = || Finding::error(origin, "the text could not be read");
         Ok((made.ok_or_else(unread)?, findings))
     };
+    on_deep_stack(origin, parse)?
+}
+
+/// Does something on a thread whose stack is deep enough for every document that parses.
+pub(crate) fn on_deep_stack<T: Send>(origin: &Origin, something: impl FnOnce() -> T + Send) -> Result<T, Findings> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(PARSER_STACK_BYTES);
         let thread = thread
-            .spawn_scoped(scope, parse)
+            .spawn_scoped(scope, something)
             .map_err(|error| Finding::error(origin, format!("cannot start a thread to read it: {error}")))?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 

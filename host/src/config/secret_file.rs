@@ -14,7 +14,7 @@ use super::bounded_file;
 pub(super) struct Content {
     /// The text without the line breaks at its end, which editors and `echo` add.
     pub(super) secret: Zeroizing<String>,
-    /// The file's mode, when it lets group or others do anything. Never on Windows, where folders' rights decide.
+    /// What [`open_to_others`] says of it.
     pub(super) open_to_others: Option<u32>,
 }
 
@@ -93,14 +93,15 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The file's mode, when it lets group or others do anything. Never on Windows, where folders' rights decide.
 #[cfg(unix)]
-fn open_to_others(metadata: &Metadata) -> Option<u32> {
+pub(crate) fn open_to_others(metadata: &Metadata) -> Option<u32> {
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
     (mode & 0o077 != 0).then_some(mode)
 }
 
 #[cfg(not(unix))]
-fn open_to_others(_: &Metadata) -> Option<u32> {
+pub(crate) fn open_to_others(_: &Metadata) -> Option<u32> {
     None
 }
 

@@ -1,4 +1,4 @@
-//! [`run`]: accepts connections, serves requests on them, and lets go of those on which nothing happens.
+//! [`serve`]: serves requests on a connection, and lets go of it when nothing happens there.
 //!
 //! A connection is looked at as often as `header_timeout` says. One on which no request was begun since, and none is
 //! being served, is asked to end; at the next look it is dropped. So a client that sends its request byte by byte, one
@@ -7,8 +7,6 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
-    io,
     pin::pin,
     sync::{
         Arc,
@@ -18,6 +16,8 @@ use std::{
 };
 
 use axum::body::{Body, HttpBody};
+use futures_util::StreamExt;
+use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use hyper_util::{
@@ -25,130 +25,115 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::{Instant, sleep_until},
 };
 
 use super::{
-    listen::{Listener, Socket},
-    service::{InFlight, Origin, Service},
+    service::{Origin, Service},
+    trace,
 };
 
 /// Streams that one connection of HTTP/2 may have at once: what a browser or a proxy uses, and no more.
 const MAX_STREAMS: u32 = 128;
 
-/// How long accepting pauses when the system is out of something: descriptors, memory.
-const BREATH: Duration = Duration::from_millis(50);
+/// How often connections are looked at when the service stops. One that asks nothing as long is dropped: it may have sent
+/// half a head.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
-/// Serves until `shutdown` is over; then accepts nothing more, finishes what is in flight, and returns.
-pub async fn run(listeners: Vec<Listener>, service: Service, shutdown: impl Future<Output = ()>) {
-    let (stop, stopped) = watch::channel(());
-    // Each connection has a sender: when all are gone, nothing is received.
-    let (open, mut all_closed) = mpsc::channel::<()>(1);
-    let accepting: Vec<_> = listeners
-        .into_iter()
-        .map(|listener| tokio::spawn(accept(listener, service.clone(), stopped.clone(), open.clone())))
-        .collect();
-    shutdown.await;
-    drop((stop, stopped, open));
-    for task in accepting {
-        // It ends at once; one that panicked has nothing more to say.
-        let _ = task.await;
-    }
-    let patience = service.settings().stop_timeout;
-    let _ = timeout(patience, all_closed.recv()).await;
-}
+/// How much longer than `stop_timeout` they go on at most: who waits for them is to see that they were not finished.
+const AFTERWARDS: Duration = Duration::from_millis(50);
 
-/// Where connections come from.
-trait Accept: Send + Sync + 'static {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Origin)>> + Send;
-}
-
-impl Accept for tokio::net::TcpListener {
-    type Stream = tokio::net::TcpStream;
-
-    async fn accept(&self) -> io::Result<(Self::Stream, Origin)> {
-        let (stream, address) = self.accept().await?;
-        // Answers are small and whole.
-        stream.set_nodelay(true)?;
-        Ok((stream, Origin::Tcp(address.ip())))
-    }
-}
-
-#[cfg(unix)]
-impl Accept for tokio::net::UnixListener {
-    type Stream = tokio::net::UnixStream;
-
-    async fn accept(&self) -> io::Result<(Self::Stream, Origin)> {
-        Ok((self.accept().await?.0, Origin::Unix))
-    }
-}
-
-async fn accept(listener: Listener, service: Service, stopped: watch::Receiver<()>, open: mpsc::Sender<()>) {
-    let accepting = match listener.socket {
-        Socket::Tcp(listener) => {
-            let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
-            accept_all(listener, service, stopped, open).await
-        }
-        #[cfg(unix)]
-        Socket::Unix(listener) => {
-            let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener));
-            accept_all(listener, service, stopped, open).await
-        }
-    };
-    if let Err(error) = accepting {
-        tracing::error!(target: "http", "a socket cannot be served: {error}");
-    }
-}
-
-async fn accept_all<L: Accept>(
-    listener: io::Result<L>,
+/// Serves until the client or the service has enough.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    origin: Origin,
     service: Service,
     mut stopped: watch::Receiver<()>,
-    open: mpsc::Sender<()>,
-) -> io::Result<()> {
-    let listener = listener?;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            // The sender is gone.
-            _ = stopped.changed() => return Ok(()),
-        };
-        let Ok((mut stream, origin)) = accepted else {
-            // A client that went away before it was accepted is nothing; a lack of descriptors passes.
-            sleep(BREATH).await;
-            continue;
-        };
-        let counts = &service.0.counts;
-        if counts.connections.load(Ordering::Relaxed) >= service.settings().max_connections {
-            counts.turned_away.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(async move {
-                let told = timeout(BREATH, stream.write_all(TOO_MANY_CONNECTIONS)).await;
-                drop((told, stream));
-            });
-            continue;
+) {
+    let (look, patience, max_header_bytes) = {
+        let settings = service.settings();
+        (settings.header_timeout, settings.stop_timeout, settings.max_header_bytes)
+    };
+    let activity = Arc::new(Activity::new(stopped.clone()));
+    let answering = service_fn({
+        let activity = Arc::clone(&activity);
+        move |request| {
+            let (service, busy) = (service.clone(), Busy::new(&activity));
+            async move {
+                let span = trace::span(&service, origin, &request);
+                let response = match span.is_disabled() {
+                    true => service.respond(origin, request, &span).await,
+                    false => trace::respond(&service, origin, request, span).await,
+                };
+                Ok::<_, Infallible>(while_it_lasts(response, busy))
+            }
         }
-        let (service, stopped, open) = (service.clone(), stopped.clone(), open.clone());
-        tokio::spawn(async move {
-            let _open = open;
-            let app = Arc::clone(&service.0);
-            let _counted = InFlight::new(&app.counts.connections);
-            serve(stream, origin, service, stopped).await;
-        });
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(max_header_bytes);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answering));
+    let (mut next_look, mut begun_before, mut was_asked) = (Instant::now() + look, 0, false);
+    loop {
+        tokio::select! {
+            // What went wrong on a connection is its client's business.
+            _ = connection.as_mut() => return,
+            _ = stopped.changed() => break,
+            () = sleep_until(next_look) => {
+                let (is_idle, begun) = activity.is_idle_since(begun_before);
+                if is_idle {
+                    if was_asked {
+                        return;
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    was_asked = true;
+                }
+                (next_look, begun_before) = (Instant::now() + look, begun);
+            }
+        }
+    }
+    // What has been asked is answered, and nothing more.
+    connection.as_mut().graceful_shutdown();
+    let end = Instant::now() + patience + AFTERWARDS;
+    let mut begun_before = activity.begun.load(Ordering::Relaxed);
+    loop {
+        let next_look = end.min(Instant::now() + LAST_LOOK);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = sleep_until(next_look) => {
+                let (is_idle, begun) = activity.is_idle_since(begun_before);
+                if is_idle || next_look == end {
+                    return;
+                }
+                begun_before = begun;
+            }
+        }
     }
 }
 
-const TOO_MANY_CONNECTIONS: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
 /// What happens on a connection.
-#[derive(Debug, Default)]
 struct Activity {
     begun: AtomicU64,
     in_flight: AtomicUsize,
+    stopped: watch::Receiver<()>,
+}
+
+impl Activity {
+    fn new(stopped: watch::Receiver<()>) -> Self {
+        Self { begun: AtomicU64::default(), in_flight: AtomicUsize::default(), stopped }
+    }
+
+    /// Whether nothing was asked since the count was this, and nothing is being answered. Gives the count as it is now.
+    fn is_idle_since(&self, begun_before: u64) -> (bool, u64) {
+        let begun = self.begun.load(Ordering::Relaxed);
+        (begun == begun_before && self.in_flight.load(Ordering::Relaxed) == 0, begun)
+    }
 }
 
 /// A request of a connection that is being served, or its answer while that is being made.
@@ -168,66 +153,62 @@ impl Drop for Busy {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    origin: Origin,
-    service: Service,
-    mut stopped: watch::Receiver<()>,
-) {
-    let (look, patience, max_header_bytes) = {
-        let settings = service.settings();
-        (settings.header_timeout, settings.stop_timeout, settings.max_header_bytes)
-    };
-    let activity = Arc::new(Activity::default());
-    let answering = service_fn({
-        let activity = Arc::clone(&activity);
-        move |request| {
-            let (service, busy) = (service.clone(), Busy::new(&activity));
-            async move {
-                let response = service.respond(origin, request).await;
-                Ok::<_, Infallible>(response.map(|body| while_it_lasts(body, busy)))
-            }
-        }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(max_header_bytes);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answering));
-    let (mut next_look, mut begun_before, mut was_asked) = (Instant::now() + look, 0, false);
-    loop {
-        tokio::select! {
-            // What went wrong on a connection is its client's business.
-            _ = connection.as_mut() => return,
-            _ = stopped.changed() => break,
-            () = sleep_until(next_look) => {
-                let begun = activity.begun.load(Ordering::Relaxed);
-                if begun == begun_before && activity.in_flight.load(Ordering::Relaxed) == 0 {
-                    if was_asked {
-                        return;
-                    }
-                    connection.as_mut().graceful_shutdown();
-                    was_asked = true;
-                }
-                (next_look, begun_before) = (Instant::now() + look, begun);
-            }
-        }
+/// Keeps a connection busy while a stream goes on. What is there as a whole needs no more than to be written.
+fn while_it_lasts(response: Response<Body>, busy: Busy) -> Response<Body> {
+    if response.body().size_hint().exact().is_some() {
+        return response;
     }
-    // What has been asked is answered, and nothing more.
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(patience, connection).await;
+    // A stream of events has no end of its own: it ends with the service.
+    let is_endless = response.headers().get(header::CONTENT_TYPE).is_some_and(is_event_stream);
+    response.map(|body| {
+        let mut stopped = busy.0.stopped.clone();
+        let body = Body::new(body.map_frame(move |frame| {
+            let _ = &busy;
+            frame
+        }));
+        if !is_endless {
+            return body;
+        }
+        let until_stopped = Box::pin(async move { _ = stopped.changed().await });
+        Body::from_stream(body.into_data_stream().take_until(until_stopped))
+    })
 }
 
-/// Keeps a connection busy while a stream goes on. What is there as a whole needs no more than to be written.
-fn while_it_lasts(body: Body, busy: Busy) -> Body {
-    if body.size_hint().exact().is_some() {
-        return body;
+fn is_event_stream(content_type: &HeaderValue) -> bool {
+    content_type.as_bytes().starts_with(b"text/event-stream")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use futures_util::stream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// An answer that says something and then never ends.
+    fn answer(content_type: &'static str, activity: &Arc<Activity>) -> Body {
+        let said = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b"data: 1\n\n")) });
+        let mut response = Response::new(Body::from_stream(said.chain(stream::pending())));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        while_it_lasts(response, Busy::new(activity)).into_body()
     }
-    Body::new(body.map_frame(move |frame| {
-        let _ = &busy;
-        frame
-    }))
+
+    #[tokio::test]
+    async fn a_stream_of_events_ends_with_the_service_and_keeps_its_connection_busy_until_then() {
+        let (stop, stopped) = watch::channel(());
+        let activity = Arc::new(Activity::new(stopped));
+        let mut events = answer("text/event-stream; charset=utf-8", &activity);
+        let mut other = answer("application/json", &activity);
+        for body in [&mut events, &mut other] {
+            assert!(body.frame().await.unwrap().unwrap().is_data());
+            assert!(timeout(Duration::from_millis(1), body.frame()).await.is_err());
+        }
+        assert_eq!(activity.is_idle_since(2), (false, 2));
+        drop(stop);
+        assert!(events.frame().await.is_none());
+        assert!(timeout(Duration::from_millis(1), other.frame()).await.is_err(), "it has an end of its own");
+        drop((events, other));
+        assert_eq!(activity.is_idle_since(2), (true, 2));
+    }
 }

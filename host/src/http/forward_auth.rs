@@ -8,11 +8,13 @@ use std::collections::HashSet;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use axum::body::Body;
+use tracing::Span;
 
 use super::{
     identity::{self, TooLong},
     problem::Problem,
     service::{Origin, RETRY_AFTER, Service},
+    trace,
 };
 use crate::{
     authenticate::{
@@ -37,7 +39,7 @@ pub(super) enum Caller {
 const ENVOY_PREFIX: &str = "/auth/envoy";
 
 /// The status that is meant, where the proxy does not understand it.
-const ERROR_STATUS: HeaderName = HeaderName::from_static("x-error-status");
+pub(super) const ERROR_STATUS: HeaderName = HeaderName::from_static("x-error-status");
 
 impl Caller {
     /// The caller that asks at this path; `None`: it is none of theirs.
@@ -68,8 +70,16 @@ struct Asked {
 }
 
 /// Answers a proxy.
-pub(super) async fn respond(service: &Service, origin: Origin, parts: &Parts, caller: Caller) -> Response<Body> {
-    match judged(service, origin, parts, caller).await {
+pub(super) async fn respond(
+    service: &Service,
+    origin: Origin,
+    parts: &Parts,
+    caller: Caller,
+    span: &Span,
+) -> Response<Body> {
+    let judged = judged(service, origin, parts, caller).await;
+    trace::judged(span, &judged);
+    match judged {
         Ok(identity) => accepted(service, identity.as_ref()),
         Err(refusal) => refused(service, &refusal, caller),
     }

@@ -12,10 +12,10 @@
 //! ```
 //!
 //! ```text
-//! listen ─▶ connection ─▶ service ─┬▶ forward_auth   `/auth`, the path that must be fast: no router, no timer
-//! TCP, TLS,  deadlines,    how many │
-//! Unix,      idle ones,    at once  └▶ routes ─▶ oauth2, introspection, token_review, api, datasette,
-//! systemd    the stop                            health, metrics, console
+//! listen ─▶ accept ─▶ connection ─▶ service ─┬▶ forward_auth   `/auth`, the path that must be fast: no router, no timer
+//! TCP,      TLS, the  deadlines,    how many │
+//! Unix,     stop      idle ones     at once  └▶ routes ─▶ oauth2, introspection, token_review, api, datasette,
+//! systemd                                                 health, metrics, console
 //! ```
 //!
 //! # Invariants
@@ -27,7 +27,12 @@
 //! - What a proxy says of a request is believed from listed peers alone.
 //! - Tokens are in no log, no answer but that of their creation, and in no metric.
 
+mod accept;
+mod api;
 mod connection;
+mod console;
+mod datasette;
+mod follow;
 mod forward_auth;
 mod health;
 mod identity;
@@ -37,7 +42,17 @@ mod oauth2;
 mod problem;
 mod routes;
 mod service;
+#[cfg(unix)]
+mod systemd;
+mod tls;
+mod trace;
+#[cfg(feature = "otel")]
+mod trace_context;
+#[cfg(unix)]
+mod unix_socket;
 
-pub use connection::run;
-pub use listen::{Listener, listen};
+pub use accept::run;
+pub use listen::{Listener, check, listen};
 pub use service::Service;
+#[cfg(unix)]
+pub use systemd::take_systemd_sockets;

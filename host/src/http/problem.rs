@@ -52,6 +52,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid-request", "Invalid request", expected)
     }
 
+    /// Well-formed, and not what is to be there (RFC 9110 §15.5.21).
+    pub(crate) fn unprocessable(expected: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", "Unprocessable", expected)
+    }
+
     pub(crate) fn unavailable() -> Self {
         let mut problem =
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", "it cannot be done at the moment");
@@ -92,6 +97,7 @@ impl From<Error> for Problem {
             ErrorKind::MissingTokenInfo(_) => told(StatusCode::BAD_REQUEST, "missing-token-info", "Missing token info"),
             ErrorKind::TokenInvalid(_) => told(StatusCode::UNAUTHORIZED, "token-invalid", "Invalid token"),
             ErrorKind::NotFound(_) => told(StatusCode::NOT_FOUND, "not-found", "Not found"),
+            ErrorKind::Conflict => told(StatusCode::CONFLICT, "conflict", "Conflict"),
             ErrorKind::Unsupported => told(StatusCode::NOT_IMPLEMENTED, "unsupported", "Unsupported"),
             ErrorKind::NoHandlers => told(StatusCode::SERVICE_UNAVAILABLE, "no-handlers", "No handlers"),
             ErrorKind::Config | ErrorKind::Admission => {

@@ -15,6 +15,7 @@ use arc_swap::Guard;
 use axum::{Router, body::Body, extract::DefaultBodyLimit};
 use hyper::body::Incoming;
 use tower_service::Service as _;
+use tracing::Span;
 
 use super::{forward_auth, health::Readiness, problem, routes};
 use crate::{
@@ -77,8 +78,8 @@ impl Service {
         &self.0.authenticator
     }
 
-    /// Answers a request.
-    pub(super) async fn respond(&self, origin: Origin, request: Request<Incoming>) -> Response<Body> {
+    /// Answers a request, whose span may be disabled.
+    pub(super) async fn respond(&self, origin: Origin, request: Request<Incoming>, span: &Span) -> Response<Body> {
         let counts = &self.0.counts;
         counts.requests.fetch_add(1, Ordering::Relaxed);
         let _in_flight = InFlight::new(&counts.in_flight);
@@ -90,7 +91,7 @@ impl Service {
                 counts.turned_away.fetch_add(1, Ordering::Relaxed);
                 return forward_auth::too_much(self, caller);
             }
-            return forward_auth::respond(self, origin, &parts, caller).await;
+            return forward_auth::respond(self, origin, &parts, caller, span).await;
         }
         if is_too_much {
             counts.turned_away.fetch_add(1, Ordering::Relaxed);

@@ -68,6 +68,8 @@ pub use redirect_uri::{BadRedirectUri, check_redirect_uri};
 pub(crate) use scope::is_scope;
 pub use secrets::{hash as hash_secret, random as random_secret};
 pub(crate) use signed_in::is_user_id;
+#[cfg(feature = "http")]
+pub(crate) use signed_in::named_user;
 pub(crate) use token::{is_of_type, read_form, required};
 pub use users::{UserFile, Users, UsersUnavailable};
 

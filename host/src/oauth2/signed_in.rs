@@ -13,7 +13,7 @@ impl AuthorizationServer {
             && peer.is_trusted(&self.settings.trusted_proxies)
             && headers.contains_key(name)
         {
-            return Ok(only(headers, name).filter(|user| is_user_id(user)).map(str::to_owned));
+            return Ok(named_user(headers, name).map(str::to_owned));
         }
         let Some(token) = self.token_of(headers) else { return Ok(None) };
         match self.host.verify_token_in(token, &RequestContext::default()).await {
@@ -39,6 +39,11 @@ impl AuthorizationServer {
             _ => None,
         }
     }
+}
+
+/// The user that this header names, once; `None`: it names nobody. Only a trusted proxy's word is to be read like this.
+pub(crate) fn named_user<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {
+    only(headers, name).filter(|user| is_user_id(user))
 }
 
 /// The header's value, if there is exactly one.
