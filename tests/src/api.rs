@@ -179,5 +179,7 @@ fn token(scratch: &Scratch, arguments: &[&str]) -> String {
 fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
     let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nhost: api\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n{body}")
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: api\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n{body}"
+    )
 }

@@ -74,7 +74,10 @@ fn every_operation_wants_a_token_that_names_admin() {
         assert_eq!(me.status, 200, "{me:?}");
     }
     let me = api.get("/api/v1/me");
-    assert_eq!(me, json!({ "actor": { "id": "root", "token": "dstok", "_r": { "a": ["admin"] } }, "handler": "signed" }));
+    assert_eq!(
+        me,
+        json!({ "actor": { "id": "root", "token": "dstok", "_r": { "a": ["admin"] } }, "handler": "signed" })
+    );
 }
 
 #[test]
@@ -102,7 +105,11 @@ fn the_configuration_may_name_who_may() {
     assert_eq!(api.ask_as(&[&api.bearer(&["ann", "--all", "admin"])], "GET", "/api/v1/me").status, 200);
     let other = api.bearer(&["bob", "--all", "admin"]);
     problem(&api.ask_as(&[&other], "GET", "/api/v1/me"), 403, "insufficient-scope");
-    let made = api.send("POST", "/api/v1/tokens", &json!({ "actor_id": "root", "handler": "jwt", "restrictions": { "a": ["admin"] } }));
+    let made = api.send(
+        "POST",
+        "/api/v1/tokens",
+        &json!({ "actor_id": "root", "handler": "jwt", "restrictions": { "a": ["admin"] } }),
+    );
     assert_eq!(made.status, 201, "{made:?}");
     let by_jwt = format!("Bearer {}", made.text("token"));
     assert_eq!(api.ask_as(&[&by_jwt], "GET", "/auth?action=admin").status, 200);

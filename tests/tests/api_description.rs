@@ -75,7 +75,14 @@ fn schemathesis_finds_it_to_be_true() {
     command.args(["run", &format!("{}/api/v1/openapi.json", api.served.url)]);
     command.args(["--header", &format!("Authorization: {}", api.admin)]);
     // A stream has no end. What is well-formed and cannot be done is 400 as well: an order that leaves out an entry.
-    command.args(["--exclude-path", "/api/v1/events", "--checks", "all", "--exclude-checks", "positive_data_acceptance"]);
+    command.args([
+        "--exclude-path",
+        "/api/v1/events",
+        "--checks",
+        "all",
+        "--exclude-checks",
+        "positive_data_acceptance",
+    ]);
     command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "15", "--seed", "1", "--max-time", "60"]);
     command.args(["--request-timeout", "20", "--no-color", "--suppress-health-check", "all"]);
     let checked = run(command.current_dir(api.scratch.path()), b"");

@@ -28,11 +28,15 @@ fn text() -> String {
 }
 
 fn signed() -> String {
-    format!("# About signed.\r\n[[plugin]]\r\nname = 'signed' # the first\r\nfile = 'token_signed'\r\nconfig.secret = '{SECRET}'")
+    format!(
+        "# About signed.\r\n[[plugin]]\r\nname = 'signed' # the first\r\nfile = 'token_signed'\r\nconfig.secret = '{SECRET}'"
+    )
 }
 
 fn jwt() -> String {
-    format!("# About jwt.\r\n[[plugin]]\r\nfile = 'token_jwt'\r\nname = 'jwt'\r\n[plugin.config]\r\nsecret = '{JWT_SECRET}'")
+    format!(
+        "# About jwt.\r\n[[plugin]]\r\nfile = 'token_jwt'\r\nname = 'jwt'\r\n[plugin.config]\r\nsecret = '{JWT_SECRET}'"
+    )
 }
 
 fn database() -> String {
@@ -86,7 +90,10 @@ fn an_order_is_planned_and_nothing_is_written() {
     };
     assert_eq!(of(&plan["before"]), ["database", "jwt", "signed"]);
     assert_eq!(of(&plan["after"]), ["signed", "jwt", "database"]);
-    assert!(plan["changes"].as_array().unwrap().contains(&json!("handler of \"signed\" moved from 3rd to 1st")), "{plan}");
+    assert!(
+        plan["changes"].as_array().unwrap().contains(&json!("handler of \"signed\" moved from 3rd to 1st")),
+        "{plan}"
+    );
     assert_eq!(fs::read_to_string(api.scratch.config()).unwrap(), text());
     assert_eq!(api.get("/api/v1/plugins")["generation"], 1);
 }
@@ -106,7 +113,8 @@ fn an_order_is_written_with_everything_that_stands_beside_it() {
     assert_eq!(handlers(&api), ["signed", "jwt", "database"]);
     let database = database().replace("'database'\r\n", "'database'\r\ntrylast = false\r\n");
     let signed = signed().replace("the first\r\n", "the first\r\ntryfirst = true\r\n");
-    let expected = text().replacen(&self::signed(), "1", 1).replacen(&jwt(), "2", 1).replacen(&self::database(), "3", 1);
+    let expected =
+        text().replacen(&self::signed(), "1", 1).replacen(&jwt(), "2", 1).replacen(&self::database(), "3", 1);
     let expected = expected.replacen('1', &database, 1).replacen("\r\n2\r\n", &format!("\r\n{signed}\r\n"), 1);
     let expected = expected.replacen("\r\n3\r\n", &format!("\r\n{}\r\n", jwt()), 1);
     assert_eq!(fs::read_to_string(api.scratch.config()).unwrap(), expected);
@@ -115,9 +123,9 @@ fn an_order_is_written_with_everything_that_stands_beside_it() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(api.scratch.config()).unwrap().permissions().mode() & 0o777, 0o640);
     }
-    let left = fs::read_dir(api.scratch.path()).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().contains(".plugins-")
-    });
+    let left = fs::read_dir(api.scratch.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".plugins-"));
     assert_eq!(left.count(), 0, "nothing is left behind");
 
     let mut back = order(&["signed", "jwt", "database"]);
@@ -184,9 +192,16 @@ fn a_refused_reload_changes_nothing() {
     let reply = api.ask("POST", "/api/v1/plugins/reload");
     problem(&reply, 422, "refused-configuration");
     assert!(reply.json()["findings"][0].as_str().unwrap().contains("token_pony"), "{reply:?}");
-    problem(&api.send("POST", "/api/v1/plugins/plan", &order(&["jwt", "signed", "database"])), 422, "refused-configuration");
+    problem(
+        &api.send("POST", "/api/v1/plugins/plan", &order(&["jwt", "signed", "database"])),
+        422,
+        "refused-configuration",
+    );
     let list = api.get("/api/v1/plugins");
-    assert_eq!((&list["generation"], handlers(&api)), (&json!(2), ["database", "jwt", "signed"].map(str::to_owned).into()));
+    assert_eq!(
+        (&list["generation"], handlers(&api)),
+        (&json!(2), ["database", "jwt", "signed"].map(str::to_owned).into())
+    );
     assert!(list["status"]["failed_reload"]["findings"][0].as_str().unwrap().contains("token_pony"), "{list}");
     api.scratch.file("plugins.toml", "x = ");
     let list = api.get("/api/v1/plugins");

@@ -34,11 +34,20 @@ fn a_token_is_made_shown_changed_and_invalidated() {
     let (kind, event) = watcher.next().unwrap();
     assert_eq!((kind.as_str(), &event["actor_id"], &event["token_id"]), ("token_created", &json!("ann"), &json!(id)));
     let context = &event["context"];
-    assert_eq!((&context["by"], &context["method"], &context["path"]), (&json!("root"), &json!("POST"), &json!("/api/v1/tokens")));
+    assert_eq!(
+        (&context["by"], &context["method"], &context["path"]),
+        (&json!("root"), &json!("POST"), &json!("/api/v1/tokens"))
+    );
 
     let shown = api.get(&format!("/api/v1/tokens/{id}"));
-    assert_eq!((&shown["note"], &shown["extra"]["team"], &shown["valid"]), (&json!("<b>é</b>"), &json!("a"), &json!(true)));
-    assert_eq!(shown["restrictions"], json!({ "a": ["vi"], "d": { "docs": ["vt"] }, "r": { "docs": { "pages": ["ir"] } } }));
+    assert_eq!(
+        (&shown["note"], &shown["extra"]["team"], &shown["valid"]),
+        (&json!("<b>é</b>"), &json!("a"), &json!(true))
+    );
+    assert_eq!(
+        shown["restrictions"],
+        json!({ "a": ["vi"], "d": { "docs": ["vt"] }, "r": { "docs": { "pages": ["ir"] } } })
+    );
     assert!(!shown.to_string().contains(token));
 
     let path = format!("/api/v1/tokens/{id}?handler=database");
@@ -56,7 +65,10 @@ fn a_token_is_made_shown_changed_and_invalidated() {
     assert_eq!((unchanged.status, &unchanged.json()["note"]), (200, &json!("new")));
 
     let gone = api.ask("DELETE", &format!("{path}&reason=lost%20laptop"));
-    assert_eq!((gone.status, gone.json()), (200, json!({ "tokens": [{ "id": id, "actor_id": "ann" }], "cutoffs": [] })));
+    assert_eq!(
+        (gone.status, gone.json()),
+        (200, json!({ "tokens": [{ "id": id, "actor_id": "ann" }], "cutoffs": [] }))
+    );
     assert!(!is_good(&api, token));
     let again = api.ask("DELETE", &path);
     assert_eq!((again.status, &again.json()["tokens"]), (200, &json!([])), "it was invalid already");
@@ -89,7 +101,10 @@ fn tokens_are_listed_page_by_page() {
     api.send("PATCH", &format!("/api/v1/tokens/{}", all[1]), &json!({ "note": "a % b", "expires": { "at": 5 } }));
     api.ask("DELETE", &format!("/api/v1/tokens/{}", all[3]));
     assert_eq!(of("everyone=true&note_contains=%25"), [all[1]]);
-    assert_eq!((of("everyone=true&expired=true"), of("everyone=true&valid=false")), (vec![all[1].to_owned()], vec![all[3].to_owned()]));
+    assert_eq!(
+        (of("everyone=true&expired=true"), of("everyone=true&valid=false")),
+        (vec![all[1].to_owned()], vec![all[3].to_owned()])
+    );
     assert_eq!(of("everyone=true&expired=false&valid=true"), [all[0], all[2]]);
     assert_eq!(of("everyone=true&created_before=1000"), [""; 0]);
 }
@@ -107,7 +122,8 @@ fn many_tokens_are_invalidated_at_once() {
     assert_eq!(invalidate(&json!({ "handler": "database", "tokens": { "id": other.1 } })), [other.1.as_str()]);
     let nobody = json!({ "handler": "database", "tokens": { "filter": { "actors": { "these": [] } } } });
     assert_eq!(invalidate(&nobody), [""; 0], "an empty list is nobody");
-    let of_bob = json!({ "handler": "database", "tokens": { "filter": { "actors": { "these": ["bob"] }, "valid": true } } });
+    let of_bob =
+        json!({ "handler": "database", "tokens": { "filter": { "actors": { "these": ["bob"] }, "valid": true } } });
     assert_eq!(invalidate(&of_bob), [third.1.as_str()]);
     let everyone = json!({ "handler": "database", "tokens": { "filter": { "actors": "everyone" } }, "reason": "" });
     assert_eq!(invalidate(&everyone), [fourth.1.as_str()]);
@@ -118,7 +134,8 @@ fn many_tokens_are_invalidated_at_once() {
 fn all_of_an_actors_tokens_end() {
     let api = Api::new();
     let [ann, bob] = ["ann/é", "bob"].map(|actor| api.kept(actor));
-    let ended = api.send("POST", "/api/v1/actors/ann%2F%C3%A9/invalidate", &json!({ "handler": "database", "reason": "left" }));
+    let ended =
+        api.send("POST", "/api/v1/actors/ann%2F%C3%A9/invalidate", &json!({ "handler": "database", "reason": "left" }));
     assert_eq!(ended.json()["tokens"], json!([{ "id": ann.1, "actor_id": "ann/é" }]), "{ended:?}");
     let by_jwt = api.send("POST", "/api/v1/actors/bob/invalidate", &json!({ "handler": "jwt" }));
     let cutoff = &by_jwt.json()["cutoffs"][0];
@@ -132,7 +149,10 @@ fn all_of_an_actors_tokens_end() {
     assert!(!is_good(&api, &bob.0));
     let inactive = api.get("/api/v1/actors?handler=database");
     let only = &inactive["actors"][0];
-    assert_eq!((&only["actor_id"], &only["reason"], &inactive["next"]), (&json!("bob"), &json!("on leave"), &Value::Null));
+    assert_eq!(
+        (&only["actor_id"], &only["reason"], &inactive["next"]),
+        (&json!("bob"), &json!("on leave"), &Value::Null)
+    );
     assert_eq!(api.get("/api/v1/actors?actor=ann")["actors"], json!([]));
     let on = api.send("PUT", "/api/v1/actors/bob", &json!({ "active": true }));
     assert_eq!((on.status, &on.json()["active"]), (200, &json!(true)));
@@ -146,7 +166,8 @@ fn a_token_is_explained_and_counted() {
     let explained = api.send("POST", "/api/v1/explain", &json!({ "token": token }));
     let told = explained.json();
     assert_eq!((&told["status"], &told["actor"]["id"]), (&json!("accepted"), &json!("ann")), "{explained:?}");
-    let said: Vec<&str> = told["handlers"].as_array().unwrap().iter().map(|one| one["said"].as_str().unwrap()).collect();
+    let said: Vec<&str> =
+        told["handlers"].as_array().unwrap().iter().map(|one| one["said"].as_str().unwrap()).collect();
     assert_eq!(said, ["accepted", "not_asked", "not_asked"]);
     assert!(!explained.body.contains(&token));
     assert_eq!(api.send("POST", "/api/v1/explain", &json!({ "token": "é" })).json()["status"], "not_recognized");
@@ -154,7 +175,10 @@ fn a_token_is_explained_and_counted() {
     assert_eq!(figures["outcomes"], json!(["accepted", "rejected", "not_recognized", "error"]));
     let signed = figures["handlers"].as_array().unwrap().iter().find(|one| one["handler"] == "signed").unwrap();
     assert!(signed["outcomes"][0].as_u64().unwrap() >= 3, "{figures}");
-    assert_eq!(signed["latencies"].as_array().unwrap().len(), figures["latency_bounds_ns"].as_array().unwrap().len() + 1);
+    assert_eq!(
+        signed["latencies"].as_array().unwrap().len(),
+        figures["latency_bounds_ns"].as_array().unwrap().len() + 1
+    );
 }
 
 #[test]
@@ -166,7 +190,9 @@ fn bodies_are_read_strictly() {
         api.ask_with("POST", "/api/v1/tokens", &headers, body)
     };
     let good = r#"{"actor_id":"ann"}"#;
-    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx"), Some("")] {
+    for content_type in
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx"), Some("")]
+    {
         problem(&post(content_type, good), 415, "wrong-type");
     }
     for content_type in ["application/json", "Application/JSON; charset=utf-8"] {
@@ -197,7 +223,10 @@ fn bodies_are_read_strictly() {
     ] {
         let reply = post(json, &body);
         problem(&reply, 422, "unprocessable");
-        assert!(!reply.body.contains("bob") && !reply.body.contains("pony"), "what was found is not repeated: {reply:?}");
+        assert!(
+            !reply.body.contains("bob") && !reply.body.contains("pony"),
+            "what was found is not repeated: {reply:?}"
+        );
     }
     problem(&post(json, &format!(r#"{{"actor_id":"{}"}}"#, "a".repeat(1 << 20))), 413, "too-large");
 }
@@ -225,7 +254,11 @@ fn queries_are_read_strictly() {
         &"actor=a&".repeat(1025),
     ] {
         let reply = api.ask("GET", &format!("/api/v1/tokens?{query}"));
-        assert_eq!((reply.status, reply.header("content-type")), (400, "application/problem+json"), "{query}: {reply:?}");
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (400, "application/problem+json"),
+            "{query}: {reply:?}"
+        );
     }
     problem(&api.ask("GET", "/api/v1/tokens?actor=ann&handler=nobody"), 400, "unknown-handler");
     problem(&api.ask("GET", "/api/v1/tokens/1?colour=red"), 400, "invalid-request");
@@ -241,10 +274,21 @@ fn what_cannot_be_done_is_said_in_its_own_way() {
     problem(&api.send("PATCH", "/api/v1/tokens/1?handler=signed", &json!({ "note": "x" })), 501, "unsupported");
     let kinds = json!({ "actor_id": "ann", "handler": "signed", "kind": "refresh" });
     problem(&api.send("POST", "/api/v1/tokens", &kinds), 501, "unsupported");
-    for changes in [json!({ "note": null }), json!({ "expires": null }), json!({ "expires": { "at": 1, "in": 2 } }), json!({ "valid": "no" })] {
+    for changes in [
+        json!({ "note": null }),
+        json!({ "expires": null }),
+        json!({ "expires": { "at": 1, "in": 2 } }),
+        json!({ "valid": "no" }),
+    ] {
         problem(&api.send("PATCH", "/api/v1/tokens/1", &changes), 422, "unprocessable");
     }
-    for tokens in [json!({}), json!({ "id": "1", "token": "x" }), json!("everyone"), json!({ "filter": {} }), json!({ "filter": { "actors": "all" } })] {
+    for tokens in [
+        json!({}),
+        json!({ "id": "1", "token": "x" }),
+        json!("everyone"),
+        json!({ "filter": {} }),
+        json!({ "filter": { "actors": "all" } }),
+    ] {
         problem(&api.send("POST", "/api/v1/tokens/invalidate", &json!({ "tokens": tokens })), 422, "unprocessable");
     }
     let twice = json!({ "tokens": { "filter": { "actors": { "these": ["a", "a"] } } } });

@@ -13,6 +13,14 @@ mod breaker;
 mod cli;
 mod config;
 mod conformance;
+#[cfg(target_os = "linux")]
+mod console;
+#[cfg(target_os = "linux")]
+mod console_looks;
+#[cfg(target_os = "linux")]
+mod console_plugins;
+#[cfg(target_os = "linux")]
+mod console_tokens;
 mod corruption;
 mod create;
 mod database;

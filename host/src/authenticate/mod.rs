@@ -61,6 +61,8 @@ pub(crate) use credentials::find;
 #[cfg(feature = "tower")]
 pub(crate) use problem::TOKEN_DEPRECATED;
 pub use refusal::Refusal;
+#[cfg(feature = "http")]
+pub(crate) use requirement::OWN_ACTIONS;
 pub(crate) use requirement::scopes_of;
 pub use requirement::{RequiredAction, RequiredResource, Requirement};
 pub use rules::{Found, HostPattern, PathPattern, Rule, Rules, Target};

@@ -10,8 +10,7 @@ use utoipa::{
     PartialSchema, ToResponse, ToSchema,
     openapi::{
         ComponentsBuilder, Content, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr,
-        ResponseBuilder,
-        Schema,
+        ResponseBuilder, Schema,
         path::Operation,
         response::Response as Described,
         schema::AdditionalProperties,

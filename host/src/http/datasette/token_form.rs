@@ -5,7 +5,7 @@
 
 use token_plugin_api::{CreateToken, TokenRestrictions};
 
-use crate::authenticate::decoded;
+use crate::authenticate::{OWN_ACTIONS, decoded};
 
 /// Rows of the page for databases and resources that it cannot list.
 pub(super) const ROWS: std::ops::RangeInclusive<usize> = 1..=5;
@@ -131,8 +131,8 @@ impl TokenForm {
                 ["database", "resource", "action"].iter().any(|what| self.values(&format!("{what}-{row}")).count() > 1);
             let restriction =
                 Restriction::of(database.to_owned(), resource.to_owned(), action).filter(|_| !is_repeated);
-            let restriction = restriction
-                .ok_or_else(|| format!("Row {row} needs an action, and a table only goes with a database"))?;
+            let expected = "needs an action that is not the host's own, and a table only goes with a database";
+            let restriction = restriction.ok_or_else(|| format!("Row {row} {expected}"))?;
             found = Some(restriction.add_to(found));
         }
         Ok(found)
@@ -153,7 +153,9 @@ struct Restriction {
 impl Restriction {
     fn of(database: String, resource: String, action: &str) -> Option<Self> {
         let is_name = |name: &str| name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control);
-        let is_action = !action.is_empty() && is_name(action) && !action.contains([' ', ':']);
+        // Whoever may name these in a token of their own would give themselves what the host's operator has.
+        let is_action =
+            !action.is_empty() && is_name(action) && !action.contains([' ', ':']) && !OWN_ACTIONS.contains(&action);
         let has_place = !database.is_empty() || resource.is_empty();
         let is_good = is_action && has_place && is_name(&database) && is_name(&resource);
         is_good.then(|| Self { database, resource, action: action.to_owned() })
@@ -228,6 +230,9 @@ mod tests {
             "resource::t:view-table",
             "resource:a:b:c:d",
             "all:a%00b",
+            "all:admin",
+            "database:a:tokenreview",
+            "database-1=a&action-1=introspect",
             "database-1=a",
             "resource-1=t&action-1=view-table",
             "database-1=a&database-1=b&action-1=view-table",
