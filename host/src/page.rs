@@ -8,21 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::oauth2::never_kept;
 
-const STYLE: &str = concat!(
-    ":root{color-scheme:light dark}",
-    "body{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:34rem;padding:0 1rem;overflow-wrap:anywhere}",
-    "button{font:inherit;margin:1rem 1rem 0 0;padding:.5rem 1.5rem}",
-    "input,select{font:inherit;padding:.35rem .5rem;max-width:100%;box-sizing:border-box}",
-    "fieldset{border:1px solid #8888;border-radius:.4rem;margin:1rem 0;padding:.5rem 1rem 1rem}",
-    "legend,summary{font-weight:600;padding:0 .25rem}summary{cursor:pointer;margin:1rem 0 0}",
-    ".fields{display:grid;gap:.5rem 1rem;grid-template-columns:repeat(auto-fit,minmax(min(9rem,100%),1fr))}",
-    ".fields+.fields{margin-top:.75rem}",
-    ".fields label,.copyable{display:block;width:100%}.fields input:not([type=checkbox]),.fields select{width:100%}",
-    ".copyable{font-family:ui-monospace,monospace}pre{overflow:auto;white-space:pre-wrap}",
-    "[role=alert]{border-left:.3rem solid #c33;padding:.25rem .75rem}",
-    "[role=status]{border-left:.3rem solid #393;padding:.25rem .75rem}",
-    ":focus-visible{outline:.15rem solid #48f;outline-offset:.1rem}",
-);
+const STYLE: &str = include_str!("page.css");
 
 static STYLE_SOURCE: LazyLock<String> =
     LazyLock::new(|| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(STYLE))));

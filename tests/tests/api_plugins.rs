@@ -14,7 +14,7 @@ fn by_hand() -> Api {
     scratch.library(Plugin::Signed);
     scratch.library(Plugin::Jwt);
     scratch.library(Plugin::Database);
-    scratch.file("plugins.toml", text());
+    set_mode(&scratch.file("plugins.toml", text()), 0o640);
     Api::of(scratch)
 }
 
@@ -101,7 +101,6 @@ fn an_order_is_planned_and_nothing_is_written() {
 #[test]
 fn an_order_is_written_with_everything_that_stands_beside_it() {
     let api = by_hand();
-    set_mode(&api.scratch.config(), 0o640);
     let mut wanted = order(&["database", "signed", "jwt"]);
     wanted["order"][0]["trylast"] = json!(false);
     wanted["order"][1]["tryfirst"] = json!(true);
@@ -212,7 +211,7 @@ fn a_refused_reload_changes_nothing() {
 #[test]
 fn an_order_whose_reload_is_refused_is_taken_back() {
     let mut scratch = Scratch::new();
-    scratch.signed("").plugin("other", Plugin::Hostile, "handlers = [{ name = 'other' }]");
+    scratch.signed("").plugin("other", Plugin::Hostile, "handlers = [{ name = 'other', claims = ['other_'] }]");
     let api = Api::of(scratch);
     let before = fs::read(api.scratch.config()).unwrap();
     let plan = api.send("POST", "/api/v1/plugins/plan", &order(&["other", "signed"]));

@@ -12,7 +12,7 @@ use std::{
 };
 
 use token_host_tests::{
-    Daemon, PATIENCE, Run, Scratch, debian_program, exchange, exchange_on, host_binary, repository, run, skipped,
+    Daemon, PATIENCE, Scratch, debian_program, exchange, exchange_on, host_binary, repository, run, skipped,
 };
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -30,12 +30,12 @@ fn handed(scratch: &Scratch, environment: &str, descriptors: &str) -> Command {
 const ONE: &str = "LISTEN_PID=$$ LISTEN_FDS=1";
 const AT_3: &str = "3<&0";
 
-fn refused(scratch: &Scratch, environment: &str, stdin: impl Into<OwnedFd>) -> Run {
-    let mut command = handed(scratch, environment, AT_3);
-    command.stdin(Stdio::from(stdin.into())).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Run { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+/// What it says when it does not start.
+fn refused(scratch: &Scratch, environment: &str, stdin: impl Into<OwnedFd>) -> String {
+    let mut daemon = Daemon::start(handed(scratch, environment, AT_3).stdin(Stdio::from(stdin.into())));
+    let status = daemon.end();
+    assert_eq!(status.code(), Some(5), "{}", daemon.log());
+    daemon.log()
 }
 
 #[test]
@@ -72,9 +72,8 @@ fn without_sockets_it_says_what_is_missing() {
     assert!(run.stderr.contains(none), "{run}");
     // They are for another process.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let run = refused(&scratch, "LISTEN_PID=1 LISTEN_FDS=1", listener);
-    assert_eq!(run.code(), 5, "{run}");
-    assert!(run.stderr.contains(none), "{run}");
+    let said = refused(&scratch, "LISTEN_PID=1 LISTEN_FDS=1", listener);
+    assert!(said.contains(none), "{said}");
 }
 
 #[test]
@@ -85,9 +84,8 @@ fn what_is_no_listening_socket_is_refused() {
     let file = File::open(scratch.config()).unwrap();
     let datagrams = UnixDatagram::unbound().unwrap();
     for unfit in [OwnedFd::from(connected), file.into(), datagrams.into()] {
-        let run = refused(&scratch, ONE, unfit);
-        assert_eq!(run.code(), 5, "{run}");
-        assert!(run.stderr.contains("socket 1 of those that systemd opened is none that connections come to"), "{run}");
+        let said = refused(&scratch, ONE, unfit);
+        assert!(said.contains("socket 1 of those that systemd opened is none that connections come to"), "{said}");
     }
 }
 

@@ -39,6 +39,7 @@
 
 mod credentials;
 mod limits;
+mod path_pattern;
 mod problem;
 mod refusal;
 mod requirement;
@@ -58,6 +59,7 @@ use crate::{dispatch::Answer, engine::Whence, error::Error, host::Host, metrics:
 #[cfg(feature = "http")]
 pub(crate) use credentials::decoded;
 pub(crate) use credentials::find;
+pub use path_pattern::PathPattern;
 #[cfg(feature = "tower")]
 pub(crate) use problem::TOKEN_DEPRECATED;
 pub use refusal::Refusal;
@@ -65,7 +67,7 @@ pub use refusal::Refusal;
 pub(crate) use requirement::OWN_ACTIONS;
 pub(crate) use requirement::scopes_of;
 pub use requirement::{RequiredAction, RequiredResource, Requirement};
-pub use rules::{Found, HostPattern, PathPattern, Rule, Rules, Target};
+pub use rules::{Found, HostPattern, Rule, Rules, Target};
 pub use settings::AuthenticateSettings;
 pub use subject::{Subject, client_address};
 #[cfg(feature = "http")]

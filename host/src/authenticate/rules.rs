@@ -1,12 +1,14 @@
 //! [`Rules`]: what is required of a request, by its host, path and method.
 //!
 //! What a rule protects, the application behind must not know by another name. So a path of which programs make
-//! different things (empty segments, dots, encoded slashes, double escapes) is not matched at all: it is refused.
+//! different things (empty segments, dots, encoded slashes, double escapes) is not matched at all: it is refused. So is a
+//! request that a rule would be for if letters in the other case were the same, or if nothing stood behind a `;`: to
+//! some programs it is.
 
 use std::{collections::BTreeMap, str::FromStr};
 
 use super::{
-    credentials::decoded,
+    path_pattern::{Fit, PathPattern, part_name, segments},
     refusal::Refusal,
     requirement::{RequiredAction, RequiredResource, Requirement},
 };
@@ -77,7 +79,7 @@ impl Rules {
         }
         let path = target.path.ok_or(Refusal::Request("expected to be told the path that is asked for"))?;
         let method = target.method.ok_or(Refusal::Request("expected to be told the method that is asked for"))?;
-        let segments = segments(path).ok_or(Refusal::Request("the path is ambiguous"))?;
+        let segments = segments(path).ok_or(AMBIGUOUS)?;
         for rule in &self.0 {
             if let Some(host) = &rule.host {
                 let told = target.host.ok_or(Refusal::Request("expected to be told the host that is asked for"))?;
@@ -89,12 +91,18 @@ impl Rules {
                     continue;
                 }
             }
-            if !rule.methods.is_empty() && !rule.methods.iter().any(|known| is_method(known, method)) {
-                continue;
-            }
-            let Some(captured) = rule.path.as_ref().map_or(Some(BTreeMap::new()), |path| path.fit(&segments)) else {
-                continue;
+            let (captured, is_sure) = match rule.path.as_ref().map(|path| path.fit(&segments)) {
+                None => (BTreeMap::new(), true),
+                Some(Fit::Yes(captured)) => (captured, true),
+                Some(Fit::Perhaps) => (BTreeMap::new(), false),
+                Some(Fit::No) => continue,
             };
+            match rule.is_for(method) {
+                IsFor::Yes if is_sure => {}
+                IsFor::No => continue,
+                IsFor::Perhaps => return Err(Refusal::Request("the method is ambiguous")),
+                IsFor::Yes => return Err(AMBIGUOUS),
+            }
             return Ok(Found { requirement: rule.filled(&captured, method), optional: rule.optional });
         }
         Ok(Found::default())
@@ -112,6 +120,15 @@ impl Rule {
         let texts =
             texts.chain(policy.flat_map(|RequiredResource { resource, id, .. }| [Some(resource), id.as_ref(), None]));
         texts.flatten().filter_map(|text| part_name(text))
+    }
+
+    fn is_for(&self, method: &str) -> IsFor {
+        match self.methods.iter().find(|known| stands_for(known, method)) {
+            None if self.methods.is_empty() => IsFor::Yes,
+            None => IsFor::No,
+            Some(known) if known == method || method == "HEAD" => IsFor::Yes,
+            Some(_) => IsFor::Perhaps,
+        }
     }
 
     fn filled(&self, captured: &BTreeMap<&str, &str>, method: &str) -> Requirement {
@@ -136,14 +153,19 @@ impl Rule {
     }
 }
 
-/// `name` of `{name}`.
-fn part_name(text: &str) -> Option<&str> {
-    text.strip_prefix('{')?.strip_suffix('}')
+const AMBIGUOUS: Refusal = Refusal::Request("the path is ambiguous");
+
+/// Whether a rule is for a method.
+enum IsFor {
+    Yes,
+    No,
+    /// To a server that takes letters in either case for the same.
+    Perhaps,
 }
 
 /// GET stands for HEAD as well: it is the same, without a body.
-fn is_method(known: &str, method: &str) -> bool {
-    known == method || (known == "GET" && method == "HEAD")
+fn stands_for(known: &str, method: &str) -> bool {
+    known.eq_ignore_ascii_case(method) || (known == "GET" && method.eq_ignore_ascii_case("HEAD"))
 }
 
 /// A host, or with `*.` before it all below.
@@ -194,100 +216,6 @@ fn bare_host(host: &str) -> String {
         None => host.find(':').unwrap_or(host.len()),
     };
     host[..end].trim_end_matches('.').to_ascii_lowercase()
-}
-
-/// A path: segments that are as written, or any (`{name}`); with a last `*`: whatever follows, or nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathPattern {
-    segments: Vec<Segment>,
-    is_open: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
-    Exact(String),
-    Any(String),
-}
-
-impl PathPattern {
-    /// The names of its parts.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Any(name) => Some(name.as_str()),
-            Segment::Exact(_) => None,
-        })
-    }
-
-    fn fit<'s>(&'s self, segments: &'s [String]) -> Option<BTreeMap<&'s str, &'s str>> {
-        let is_right_length = match self.is_open {
-            true => segments.len() >= self.segments.len(),
-            false => segments.len() == self.segments.len(),
-        };
-        let mut captured = BTreeMap::new();
-        for (wanted, segment) in self.segments.iter().zip(segments) {
-            match wanted {
-                Segment::Exact(text) if text == segment => {}
-                Segment::Exact(_) => return None,
-                Segment::Any(name) => drop(captured.insert(name.as_str(), segment.as_str())),
-            }
-        }
-        is_right_length.then_some(captured)
-    }
-}
-
-impl FromStr for PathPattern {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "must be a path from `/` on, of segments that are plain text or `{name}`, and `*` only as the \
-             last one";
-        let (path, is_open) = match text.strip_suffix("/*") {
-            Some(path) => (path, true),
-            None => (text, false),
-        };
-        let written = match (path, is_open) {
-            ("", true) => Vec::new(),
-            _ => segments(path).ok_or(EXPECTED)?,
-        };
-        let mut names = Vec::new();
-        let mut read = Vec::with_capacity(written.len());
-        for segment in written {
-            match part_name(&segment) {
-                Some(name) if !name.is_empty() && !names.contains(&name.to_owned()) => {
-                    names.push(name.to_owned());
-                    read.push(Segment::Any(name.to_owned()));
-                }
-                None if !segment.contains(['*', '{', '}', '?', '#']) => read.push(Segment::Exact(segment)),
-                _ => return Err(EXPECTED),
-            }
-        }
-        Ok(Self { segments: read, is_open })
-    }
-}
-
-/// The segments of a path, without escapes; the `/` that may end it counts for nothing. `None`: programs may take it for
-/// different paths.
-fn segments(path: &str) -> Option<Vec<String>> {
-    let rest = path.strip_prefix('/')?;
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.is_empty() {
-        // `//` has lost its end, and is another thing than `/`.
-        return (path == "/").then(Vec::new);
-    }
-    rest.split('/').map(segment).collect()
-}
-
-fn segment(written: &str) -> Option<String> {
-    // A plus is one: only queries have it for a space.
-    let escaped = written.replace('+', "%2B");
-    let segment = decoded(&escaped)?.into_owned();
-    let is_dots = matches!(segment.as_str(), "" | "." | "..");
-    let is_unruly = segment.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
-    let lower = segment.to_ascii_lowercase();
-    let is_escaped_again = ["%2e", "%2f", "%5c", "%00", "%25"].iter().any(|escape| lower.contains(escape));
-    // What stands behind `;` is no part of the path to some servers.
-    let is_dots_with_parameter = matches!(segment.split(';').next(), Some("" | "." | ".."));
-    (!is_dots && !is_unruly && !is_escaped_again && !is_dots_with_parameter).then_some(segment)
 }
 
 #[cfg(test)]
@@ -361,6 +289,9 @@ mod tests {
             "/x/..;/admin",
             "/;/admin",
             "/a%0d%0ab",
+            "/admin#x",
+            "/#/admin",
+            "/admin x",
         ] {
             assert!(matches!(found(&rules, "GET", path), Err(Refusal::Request(_))), "{path}");
             assert_eq!(found(&Rules::default(), "GET", path), Ok(Found::default()), "there is nothing to evade");
@@ -368,6 +299,34 @@ mod tests {
         assert_eq!(found(&rules, "GET", "/%61dmin").unwrap().requirement, Requirement::scope("admin"));
         assert_eq!(found(&rules, "GET", "/admin").unwrap().requirement, Requirement::scope("admin"));
         assert_eq!(found(&rules, "GET", "/").unwrap().requirement, Requirement::nothing());
+    }
+
+    #[test]
+    fn what_a_rule_may_be_for_is_refused() {
+        let rules = Rules::new(vec![
+            rule("/admin/*", |rule| rule.requirement = Requirement::scope("admin")),
+            rule("/item/{id}", |rule| {
+                rule.methods = vec!["GET".to_owned(), "POST".to_owned()];
+                rule.requirement = Requirement::resource("item", "GET", Some("{id}"));
+            }),
+        ]);
+        for (method, path) in [
+            ("GET", "/Admin"),
+            ("GET", "/ADMIN/users"),
+            ("GET", "/admin;v=1/users"),
+            ("GET", "/Admin%3bx"),
+            ("GET", "/item/42;x"),
+            ("POST", "/Item/42"),
+            ("post", "/item/42"),
+            ("Head", "/item/42"),
+        ] {
+            assert!(matches!(found(&rules, method, path), Err(Refusal::Request(_))), "{method} {path}");
+        }
+        for (method, path) in
+            [("GET", "/admin/a;b/C"), ("DELETE", "/item/42;x"), ("get", "/other;x"), ("HEAD", "/item/a")]
+        {
+            assert!(found(&rules, method, path).is_ok(), "{method} {path}");
+        }
     }
 
     #[test]

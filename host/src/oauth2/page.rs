@@ -35,7 +35,7 @@ pub(super) fn consent(
     let scopes: String = request.scopes.iter().map(scope).collect();
     let wants = match scopes.as_str() {
         "" => "<p>It gets to know that it is you.</p>".to_owned(),
-        scopes => format!("<p>It asks for:</p><ul>{scopes}</ul>"),
+        scopes => format!("<p>It asks to:</p><ul class=\"asked\">{scopes}</ul>"),
     };
     let hidden =
         |(name, value): (&str, &str)| format!(r#"<input type="hidden" name="{name}" value="{}">"#, escaped(value));
@@ -43,7 +43,7 @@ pub(super) fn consent(
     let fields: String = asked.chain([("consent_token", consent_token)]).map(hidden).collect();
     let body = format!(
         "<h1>Allow {name}?</h1><p>You are signed in as <b>{}</b>, and {name} wants to act for you.</p>{wants}\
-         <p>You are then sent to <b>{}</b>.</p>\
+         <p class=\"quiet\">You are then sent to <b>{}</b>.</p>\
          <form method=\"post\" action=\"{}\">{fields}\
          <button name=\"decision\" value=\"allow\">Allow</button>\
          <button name=\"decision\" value=\"deny\">Do not allow</button></form>",

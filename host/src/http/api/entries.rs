@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::values::{EntryName, Sha256Text};
+use super::{
+    extract::Object,
+    values::{EntryName, Sha256Text},
+};
 use crate::config::{EntryPlace, FlagChange};
 
 /// The most entries of a configuration that is reordered.
@@ -13,16 +16,16 @@ const MAX_ENTRIES: usize = 1000;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewOrder {
-    #[schema(max_items = 1000)]
-    order: Vec<NewPlace>,
+    #[schema(max_items = 1000, value_type = Vec<NewPlace>)]
+    order: Vec<Object<NewPlace>>,
 }
 
 /// An order of the entries, and of which text.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrderToSet {
-    #[schema(max_items = 1000)]
-    order: Vec<NewPlace>,
+    #[schema(max_items = 1000, value_type = Vec<NewPlace>)]
+    order: Vec<Object<NewPlace>>,
     /// That of the file as the caller knows it: what the plan tells.
     text_sha256: Sha256Text,
 }
@@ -90,7 +93,7 @@ impl From<EntryPlace> for Entry {
     }
 }
 
-fn places(order: Vec<NewPlace>) -> Result<Vec<EntryPlace>, &'static str> {
+fn places(order: Vec<Object<NewPlace>>) -> Result<Vec<EntryPlace>, &'static str> {
     let change = |flag: Option<NewFlag>| match flag {
         None => FlagChange::AsWritten,
         Some(NewFlag::Written(true)) => FlagChange::True,
@@ -100,7 +103,7 @@ fn places(order: Vec<NewPlace>) -> Result<Vec<EntryPlace>, &'static str> {
     if order.len() > MAX_ENTRIES {
         return Err("expected at most 1000 entries");
     }
-    let place = |NewPlace { name, tryfirst, trylast }: NewPlace| {
+    let place = |Object(NewPlace { name, tryfirst, trylast }): Object<NewPlace>| {
         let (name, tryfirst, trylast) = (name.into_string(), change(tryfirst), change(trylast));
         EntryPlace { name, tryfirst, trylast }
     };

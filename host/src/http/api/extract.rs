@@ -1,6 +1,6 @@
 //! [`ApiJson`], [`ApiQuery`], [`ApiPath`]: what requests bring, read strictly; what is wrong is told as a problem document.
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{collections::HashSet, fmt, marker::PhantomData, str::FromStr};
 
 use ::http::{HeaderMap, StatusCode, header, request::Parts};
 use axum::{
@@ -9,9 +9,9 @@ use axum::{
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _},
+    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use serde_json::{Map, Value, error::Category};
+use serde_json::{Map, Value};
 
 use crate::{authenticate::decoded, http::problem::Problem};
 
@@ -38,7 +38,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
             }
             _ => Problem::bad_request("the body ended before its end"),
         })?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| not_read(&error))
+        read(&body).map(Self)
     }
 }
 
@@ -60,6 +60,34 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
         let Path(read) = Path::from_request_parts(parts, state).await.map_err(|_| Problem::not_found("thing"))?;
         Ok(Self(read))
     }
+}
+
+/// What is read from an object and nothing else: a derived struct would also be read from a list of its members.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfObject<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfObject<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(OfObject(PhantomData))
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map(|Object(read)| read).map_err(|error| not_read(body, &error))
 }
 
 /// One media type, with or without parameters (RFC 9110 §8.3.1).
@@ -126,11 +154,12 @@ pub(super) fn different<T: Eq + std::hash::Hash>(list: &[T]) -> bool {
     list.iter().all(|member| seen.insert(member))
 }
 
-fn not_read(error: &serde_json::Error) -> Problem {
+fn not_read(body: &[u8], error: &serde_json::Error) -> Problem {
     let place = format!("line {} column {}", error.line(), error.column());
-    match error.classify() {
-        Category::Data => Problem::unprocessable(format!("at {place}: {}", expected(error))),
-        _ => Problem::bad_request(format!("the body is no JSON at {place}")),
+    // An object with too few or too many members for a choice counts as a fault of syntax there.
+    match error.is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        true => Problem::unprocessable(format!("at {place}: {}", expected(error))),
+        false => Problem::bad_request(format!("the body is no JSON at {place}")),
     }
 }
 
@@ -192,8 +221,22 @@ mod tests {
             assert_eq!(problem.status, 422);
             assert!(!problem.detail.contains("hunter2"), "{}", problem.detail);
         }
+        let told =
+            |text: &str| super::read::<Body>(text.as_bytes()).map_err(|problem| (problem.status, problem.detail));
+        assert!(told(r#"{"seconds":1}"#).is_ok());
+        for text in [
+            r#"{"seconds":"hunter2"}"#,
+            r#"{"hunter2":1}"#,
+            r#""hunter2""#,
+            "{}",
+            r#"{"seconds":1,"seconds":2}"#,
+            "[1]",
+        ] {
+            let (status, detail) = told(text).unwrap_err();
+            assert!(status == 422 && !detail.contains("hunter2"), "{text}: {status} {detail}");
+        }
         for text in ["", "{", "{}}", "{\"seconds\":1}x", "\u{0}"] {
-            assert_eq!(not_read(&serde_json::from_str::<Body>(text).unwrap_err()).status, 400, "{text}");
+            assert_eq!(told(text).unwrap_err().0, 400, "{text}");
         }
     }
 }

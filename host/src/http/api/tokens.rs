@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     admin::Admin,
-    extract::{ApiJson, ApiPath, ApiQuery, different, one, said, several},
+    extract::{ApiJson, ApiPath, ApiQuery, Object, different, one, said, several},
     openapi::ProblemResponse,
     problem,
     values::{
@@ -126,7 +126,8 @@ pub(super) struct NewToken {
     expires_after: Option<Lifetime>,
     /// What it may do; none: all that its actor may.
     #[serde(default)]
-    restrictions: Option<NewRestrictions>,
+    #[schema(value_type = Option<NewRestrictions>)]
+    restrictions: Option<Object<NewRestrictions>>,
     #[serde(default)]
     note: Option<Note>,
     /// A policy document of Djblets' form.
@@ -235,7 +236,8 @@ pub(super) struct Invalidation {
 enum Selection {
     Token(TokenText),
     Id(TokenId),
-    Filter(Box<Filter>),
+    #[schema(value_type = Filter)]
+    Filter(Box<Object<Filter>>),
 }
 
 /// Which tokens are meant. All conditions must hold.
@@ -438,7 +440,7 @@ pub(super) async fn invalidate_tokens(
     let tokens = match tokens {
         Selection::Token(token) => TokenSelector::Token(token.into_string()),
         Selection::Id(id) => TokenSelector::Id(id.into_string()),
-        Selection::Filter(filter) => TokenSelector::Filter(filter.filter()?),
+        Selection::Filter(filter) => TokenSelector::Filter(filter.0.filter()?),
     };
     invalidated(&admin, handler.as_deref(), tokens, reason).await.map(Json)
 }
@@ -469,7 +471,7 @@ impl NewToken {
         let mut request = CreateToken::new(self.actor_id.into_string());
         request.handler = self.handler.map(HandlerName::into_string);
         request.expires_after = self.expires_after.map(|seconds| seconds.0);
-        request.restrictions = self.restrictions.map(NewRestrictions::restrictions);
+        request.restrictions = self.restrictions.map(|Object(restrictions)| restrictions.restrictions());
         request.with_details(details)
     }
 }

@@ -67,7 +67,7 @@ export function histogram(title, latencies, bounds, marks) {
   const flags = marks.filter(([, ns]) => ns !== null).map(([text, ns]) => {
     const at = Math.min(Math.max(x(ns), 1), wide - 1);
     const anchor = at > wide - 24 ? "end" : "start";
-    return s("g", { class: `mark is-${text}` }, s("line", { x1: at, x2: at, y1: 4, y2: base }),
+    return s("g", { class: "percentile" }, s("line", { x1: at, x2: at, y1: 4, y2: base }),
       s("text", { x: at + (anchor === "end" ? -4 : 4), y: 11, "text-anchor": anchor }, text));
   });
   const ticks = [1, 4, 7, 9, 12].filter((bucket) => bucket < bounds.length).map((bucket) =>

@@ -1,0 +1,133 @@
+//! [`PathPattern`]: the paths that a rule is for, and what of a path is too ambiguous to be looked up.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use super::credentials::decoded;
+
+/// A path: segments that are as written, or any (`{name}`); with a last `*`: whatever follows, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern {
+    segments: Vec<Segment>,
+    is_open: bool,
+}
+
+/// Whether a path is one of a pattern's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fit<'s> {
+    /// It is. Its parts, by their names.
+    Yes(BTreeMap<&'s str, &'s str>),
+    No,
+    /// To a server that takes letters in either case for the same, or leaves out what stands behind a `;`.
+    Perhaps,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Exact(String),
+    Any(String),
+}
+
+impl PathPattern {
+    /// The names of its parts.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Any(name) => Some(name.as_str()),
+            Segment::Exact(_) => None,
+        })
+    }
+
+    /// Whether a path is one of these.
+    pub(super) fn fit<'s>(&'s self, segments: &'s [String]) -> Fit<'s> {
+        let is_right_length = match self.is_open {
+            true => segments.len() >= self.segments.len(),
+            false => segments.len() == self.segments.len(),
+        };
+        if !is_right_length {
+            return Fit::No;
+        }
+        let (mut captured, mut is_sure) = (BTreeMap::new(), true);
+        for (wanted, segment) in self.segments.iter().zip(segments) {
+            let bare = without_parameters(segment);
+            match wanted {
+                Segment::Exact(text) if text == segment => {}
+                Segment::Exact(text) if bare.eq_ignore_ascii_case(without_parameters(text)) => is_sure = false,
+                Segment::Exact(_) => return Fit::No,
+                Segment::Any(name) => {
+                    is_sure &= bare == segment;
+                    captured.insert(name.as_str(), segment.as_str());
+                }
+            }
+        }
+        if is_sure { Fit::Yes(captured) } else { Fit::Perhaps }
+    }
+}
+
+impl FromStr for PathPattern {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "must be a path from `/` on, of segments that are plain text or `{name}`, and `*` only as the \
+             last one";
+        let (path, is_open) = match text.strip_suffix("/*") {
+            Some(path) => (path, true),
+            None => (text, false),
+        };
+        let written = match (path, is_open) {
+            ("", true) => Vec::new(),
+            _ => split(path).ok_or(EXPECTED)?,
+        };
+        let mut names = Vec::new();
+        let mut read = Vec::with_capacity(written.len());
+        for segment in written {
+            match part_name(&segment) {
+                Some(name) if !name.is_empty() && !names.contains(&name.to_owned()) => {
+                    names.push(name.to_owned());
+                    read.push(Segment::Any(name.to_owned()));
+                }
+                None if !segment.contains(['*', '{', '}', '?', '#']) => read.push(Segment::Exact(segment)),
+                _ => return Err(EXPECTED),
+            }
+        }
+        Ok(Self { segments: read, is_open })
+    }
+}
+
+/// The segments of a request's path, without escapes; the `/` that may end it counts for nothing. `None`: programs may
+/// take it for different paths.
+pub(super) fn segments(path: &str) -> Option<Vec<String>> {
+    // The path ends there, to some.
+    let has_end_within = path.contains(['#', ' ']);
+    if has_end_within { None } else { split(path) }
+}
+
+fn split(path: &str) -> Option<Vec<String>> {
+    let rest = path.strip_prefix('/')?;
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.is_empty() {
+        // `//` has lost its end, and is another thing than `/`.
+        return (path == "/").then(Vec::new);
+    }
+    rest.split('/').map(segment).collect()
+}
+
+fn segment(written: &str) -> Option<String> {
+    // A plus is one: only queries have it for a space.
+    let escaped = written.replace('+', "%2B");
+    let segment = decoded(&escaped)?.into_owned();
+    let is_dots = matches!(segment.as_str(), "" | "." | "..");
+    let is_unruly = segment.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
+    let lower = segment.to_ascii_lowercase();
+    let is_escaped_again = ["%2e", "%2f", "%5c", "%00", "%25"].iter().any(|escape| lower.contains(escape));
+    let is_dots_with_parameter = matches!(without_parameters(&segment), "" | "." | "..");
+    (!is_dots && !is_unruly && !is_escaped_again && !is_dots_with_parameter).then_some(segment)
+}
+
+/// What stands behind `;` is no part of the path to some servers.
+fn without_parameters(segment: &str) -> &str {
+    segment.split_once(';').map_or(segment, |(bare, _)| bare)
+}
+
+/// `name` of `{name}`.
+pub(super) fn part_name(text: &str) -> Option<&str> {
+    text.strip_prefix('{')?.strip_suffix('}')
+}
