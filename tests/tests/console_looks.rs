@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use token_host_tests::{Scheme, Width, target_folder};
+use token_host_tests::{Browser, Plugin, Scheme, Scratch, Served, Width, encoded, skipped, target_folder};
 
 use crate::console::{Console, made};
 
@@ -20,8 +20,7 @@ fn file(name: &str, look: &str) -> PathBuf {
 
 /// Takes pictures of what is shown, and measures it.
 #[track_caller]
-fn pictures(console: &Console, name: &str) {
-    let browser = &console.browser;
+fn pictures(browser: &Browser, name: &str) {
     for (width, scheme, look) in LOOKS {
         browser.look(width, scheme);
         browser.picture(&file(name, look));
@@ -56,65 +55,109 @@ fn each_section_looks_well_light_and_dark_narrow_and_wide() {
         }
     };
     browser.find("//h1[.='Sign in to the console']");
-    pictures(&console, "sign-in");
+    pictures(browser, "sign-in");
     browser.fill("//input[@type='password']", "nonsense");
     browser.click("//button[.='Sign in']");
     browser.find("//p[@class='field-error'][contains(., 'not accepted')]");
-    pictures(&console, "sign-in-refused");
+    pictures(browser, "sign-in-refused");
 
     console.sign_in();
     use_all();
     browser.find("//li[@data-plugin='signed']//dl//div[dt='Verified']/dd[.='2']");
-    pictures(&console, "plugins");
+    pictures(browser, "plugins");
     browser.click("//button[@aria-label='Move signed up']");
-    pictures(&console, "plugins-draft");
+    pictures(browser, "plugins-draft");
     browser.click("//button[.='Review the plan']");
     browser.find("//dialog//button[.='Write plugins.toml']");
-    pictures(&console, "plugins-plan");
+    pictures(browser, "plugins-plan");
     browser.click("//dialog//button[.='Cancel']");
 
     console.section("Tokens");
     browser.find("//tr[td='ann']");
-    pictures(&console, "tokens");
+    pictures(browser, "tokens");
     browser.click("//tr[td='ann']//button");
     browser.find("//dialog//button[.='Save the note']");
-    pictures(&console, "token");
+    pictures(browser, "token");
     browser.click("//dialog//button[.='Invalidate…']");
-    pictures(&console, "token-invalidate");
+    pictures(browser, "token-invalidate");
     browser.click("(//dialog)[last()]//button[@aria-label='Close']");
     browser.click("//dialog//button[@aria-label='Close']");
     browser.click("//button[.='New token']");
     browser.click("//dialog//label[.='Only some actions']");
-    pictures(&console, "token-new");
+    pictures(browser, "token-new");
     browser.fill("//dialog//input[@placeholder='ann']", "zoe");
     browser.click("//dialog//label[.='All that its actor may']");
     browser.click("//dialog//button[.='Create the token']");
     browser.find("//dialog//textarea[@readonly]");
-    pictures(&console, "token-made");
+    pictures(browser, "token-made");
     browser.click("//dialog//button[.='Done']");
 
     console.section("Inspector");
-    pictures(&console, "inspector-empty");
+    pictures(browser, "inspector-empty");
     for (token, verdict, name) in
         [(&tokens[0], "Accepted", "inspector-accepted"), (&"dstok_x".to_owned(), "Rejected", "inspector-rejected")]
     {
         browser.fill("//main//input[@type='password']", token);
         browser.click("//button[.='Inspect']");
         browser.find(&format!("//div[contains(@class, 'verdict')]/h2[starts-with(., '{verdict}')]"));
-        pictures(&console, name);
+        pictures(browser, name);
     }
     console.section("Events");
-    pictures(&console, "events-empty");
+    pictures(browser, "events-empty");
     browser.find("//span[contains(@class, 'pill')][.='Live']");
     use_all();
     browser.find("//li[@class='event'][contains(., 'cleopaws')]");
-    pictures(&console, "events");
+    pictures(browser, "events");
     console.section("Charts");
     use_all();
     browser.find("//*[name()='svg'][contains(@aria-label, 'Verifications a second')]");
-    pictures(&console, "charts");
+    pictures(browser, "charts");
     console.is_content(Some(401));
 }
+
+#[test]
+fn the_pages_for_users_look_as_well() {
+    let Some(browser) = skipped("the looks of the pages for users", Browser::start()) else { return };
+    let mut scratch = Scratch::new();
+    scratch.entry("[oauth2]\nissuer = 'https://auth.example'\nuser_cookie = 'session'");
+    scratch.entry("scopes = { read = 'See your notes', write = 'Change your notes, and share them with others' }");
+    scratch.entry("[http]\nuser_header = 'X-User'\ntrusted_proxies = ['127.0.0.1']");
+    scratch.signed("").plugin("oauth2", Plugin::OAuth2, "url = 'sqlite:oauth2.db'");
+    let client = ["client", "add", "--public", "--id", "app", "--name", "Notes <for> all", "--redirect-uri", BACK];
+    let run = scratch.run(client.iter().chain(&["--scope", "read", "--scope", "write"]));
+    assert_eq!(run.code(), 0, "{run}");
+    let user = made(&scratch, &["ann", "--handler", "signed"]);
+    let served = Served::start(&scratch);
+
+    let asked = [
+        ("client_id", "app"),
+        ("response_type", "code"),
+        ("redirect_uri", BACK),
+        ("scope", "read write"),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ];
+    let page = format!("{}/oauth2/authorize?{}", served.url, encoded(&asked));
+    browser.open(&page);
+    browser.find("//h1[.='Not possible']");
+    pictures(&browser, "consent-not-possible");
+    browser.ask_chromium("Network.setCookie", json!({ "url": served.url, "name": "session", "value": user }));
+    browser.open(&page);
+    browser.find("//h1[.='Allow Notes <for> all?']");
+    browser.find("//li[.='See your notes']");
+    pictures(&browser, "consent");
+
+    browser.ask_chromium("Network.enable", json!({}));
+    browser.ask_chromium("Network.setExtraHTTPHeaders", json!({ "headers": { "X-User": "ann" } }));
+    browser.open(&format!("{}/-/create-token", served.url));
+    browser.find("//h1[.='Create an API token']");
+    pictures(&browser, "create-token");
+    browser.click("//button[.='Create token']");
+    browser.find("//h2[.='Your API token']");
+    pictures(&browser, "create-token-made");
+}
+
+const BACK: &str = "https://app.example/back";
 
 /// Texts whose contrast is less than WCAG's AA asks for: 4.5, and 3 for large ones.
 const POOR_CONTRAST: &str = r"

@@ -79,6 +79,7 @@ mod sessions;
 mod signed;
 mod stores;
 mod token_review;
+mod tracing;
 mod trust;
 mod verify;
 mod watch;

@@ -1,6 +1,6 @@
 //! The log on stderr, as `TOKEN_HOST_LOG` filters it.
 
-use std::io;
+use std::{env, io};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -40,9 +40,44 @@ pub(super) fn start_with_traces() -> Result<Option<std::convert::Infallible>, su
 }
 
 fn filter() -> EnvFilter {
-    EnvFilter::try_from_env("TOKEN_HOST_LOG").unwrap_or_else(|_| EnvFilter::new("warn,reload=info"))
+    let written = env::var("TOKEN_HOST_LOG").ok().filter(|written| written.parse::<EnvFilter>().is_ok());
+    EnvFilter::new(discreet(written.as_deref().unwrap_or("warn,reload=info")))
+}
+
+/// What stands in a request that is malformed, the token in its query too, is what this crate logs below INFO. Whoever
+/// asks for everything wants to know what this program does, not that.
+const INDISCREET: &str = "h2";
+
+/// The filter without what would log tokens.
+fn discreet(written: &str) -> String {
+    let is_discreet = |directive: &&str| {
+        let rest = directive.trim().strip_prefix(INDISCREET);
+        !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '=', '[']))
+    };
+    let mut directives: Vec<&str> = written.split(',').filter(is_discreet).collect();
+    directives.push("h2=info");
+    directives.join(",")
 }
 
 fn has_colours() -> bool {
     io::IsTerminal::is_terminal(&io::stderr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_ask_for_what_would_log_tokens() {
+        for (written, discreetly) in [
+            ("trace", "trace,h2=info"),
+            ("", ",h2=info"),
+            ("h2=trace,warn", "warn,h2=info"),
+            (" h2::server=debug , h2", "h2=info"),
+            ("h2[span{a}]=trace,h2o=trace,plugin=trace", "h2o=trace,plugin=trace,h2=info"),
+        ] {
+            assert_eq!(discreet(written), discreetly);
+            assert!(discreetly.parse::<EnvFilter>().is_ok(), "{discreetly}");
+        }
+    }
 }

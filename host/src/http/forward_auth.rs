@@ -14,7 +14,7 @@ use super::{
     identity::{self, TooLong},
     problem::Problem,
     service::{Origin, RETRY_AFTER, Service},
-    trace,
+    trace, well_formed,
 };
 use crate::{
     authenticate::{
@@ -92,6 +92,7 @@ pub(super) fn too_much(service: &Service, caller: Caller) -> Response<Body> {
 
 /// Whom the request is from; `None`: from nobody, and it may pass all the same.
 async fn judged(service: &Service, origin: Origin, parts: &Parts, caller: Caller) -> Result<Option<Identity>, Refusal> {
+    well_formed::check(&parts.method, &parts.uri, parts.version, &parts.headers).map_err(Refusal::Request)?;
     let (told, asked, client) = {
         let settings = service.settings();
         let peer = origin.peer(&settings);

@@ -50,6 +50,7 @@ mod trace;
 mod trace_context;
 #[cfg(unix)]
 mod unix_socket;
+mod well_formed;
 
 pub use accept::run;
 pub use listen::{Listener, check, listen};

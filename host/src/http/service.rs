@@ -17,7 +17,12 @@ use hyper::body::Incoming;
 use tower_service::Service as _;
 use tracing::Span;
 
-use super::{forward_auth, health::Readiness, problem, routes};
+use super::{
+    forward_auth,
+    health::Readiness,
+    problem::{self, Problem},
+    routes, well_formed,
+};
 use crate::{
     authenticate::{Authenticator, client_address},
     config::HttpSettings,
@@ -101,6 +106,10 @@ impl Service {
     }
 
     async fn route(&self, origin: Origin, request: Request<Incoming>) -> Response<Body> {
+        let checked = well_formed::check(request.method(), request.uri(), request.version(), request.headers());
+        if let Err(expected) = checked {
+            return Problem::bad_request(expected).response();
+        }
         let mut request = request.map(Body::new);
         let (deadline, peer) = {
             let settings = self.settings();

@@ -94,7 +94,9 @@ pub(super) fn named(router: Router) -> Router {
     };
     router.route_layer(map_request(async |request: Request| {
         if let Some(path) = request.extensions().get::<MatchedPath>() {
-            name(&Span::current(), request.method(), path.as_str());
+            let (span, path) = (Span::current(), path.as_str());
+            span.record("http.route", path);
+            super::trace_context::rename(&span, named_by(request.method(), path));
         }
         request
     }))
@@ -131,7 +133,11 @@ fn describe(span: &Span, service: &Service, origin: Origin, request: &Request<In
 /// Few names, whatever clients ask for.
 fn name(span: &Span, sent: &Method, route: &str) {
     span.record("http.route", route);
-    span.record("otel.name", format!("{} {route}", method(sent).unwrap_or("HTTP")));
+    span.record("otel.name", named_by(sent, route));
+}
+
+fn named_by(sent: &Method, route: &str) -> String {
+    format!("{} {route}", method(sent).unwrap_or("HTTP"))
 }
 
 /// The method, when it is one of those that are known.

@@ -1,4 +1,4 @@
-//! [`join`]: the trace that a request is part of, as the parent of its span.
+//! [`join`]: the trace that a request is part of, as the parent of its span; what only the SDK can do to a span.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,7 @@ use ::http::HeaderMap;
 use opentelemetry::{
     Context,
     propagation::{Extractor, TextMapPropagator as _},
+    trace::TraceContextExt as _,
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
@@ -22,6 +23,11 @@ pub(super) fn join(span: &Span, headers: &HeaderMap) {
         // It fails where no layer makes traces.
         let _ = span.set_parent(context);
     }
+}
+
+/// Gives a span that has begun another name: its field would come too late.
+pub(super) fn rename(span: &Span, name: String) {
+    span.context().span().update_name(name);
 }
 
 fn context(headers: &HeaderMap) -> Option<Context> {
@@ -70,8 +76,6 @@ impl Extractor for Told<'_> {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::TraceContextExt as _;
-
     use super::*;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -35,7 +35,7 @@ pub(super) fn consent(
     let scopes: String = request.scopes.iter().map(scope).collect();
     let wants = match scopes.as_str() {
         "" => "<p>It gets to know that it is you.</p>".to_owned(),
-        scopes => format!("<p>It asks to:</p><ul class=\"asked\">{scopes}</ul>"),
+        scopes => format!("<p>It asks for:</p><ul class=\"asked\">{scopes}</ul>"),
     };
     let hidden =
         |(name, value): (&str, &str)| format!(r#"<input type="hidden" name="{name}" value="{}">"#, escaped(value));

@@ -15,6 +15,8 @@ use token_host::admit::library_file_name;
 /// A configuration with the handler `signed`.
 pub(crate) struct Site(TempDir);
 
+const SECRET: &str = "secret = { env = 'SECRET_OF_TEST' }\n";
+
 /// A service that runs. It ends when this is dropped.
 pub(crate) struct Service {
     process: Child,
@@ -28,10 +30,12 @@ impl Site {
         // Cargo has put the libraries beside this program.
         let library = env::current_exe().unwrap().with_file_name(library_file_name("token_signed"));
         assert!(library.is_file(), "{} is missing", library.display());
+        // Whoever builds anew meanwhile writes to that one.
+        let own = site.0.path().join(library.file_name().unwrap());
+        fs::copy(&library, &own).unwrap();
         let text = format!(
-            "[preflight]\ndanger_skip = true\n[[plugin]]\nname = 'signed'\nfile = '{}'\n[plugin.config]\nsecret = '{}'\n",
-            library.display(),
-            "a secret for the tests alone, long enough",
+            "[preflight]\ndanger_skip = true\n[[plugin]]\nname = 'signed'\nfile = '{}'\n[plugin.config]\n{SECRET}",
+            own.display(),
         );
         fs::write(site.config(), text).unwrap();
         site
@@ -46,6 +50,7 @@ impl Site {
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("OTEL_") || name.starts_with("TOKEN_HOST_")) {
             command.env_remove(name);
         }
+        command.env("SECRET_OF_TEST", "a secret for the tests alone, long enough");
         command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
         command
     }

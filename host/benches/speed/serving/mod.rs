@@ -35,7 +35,7 @@ pub(crate) fn measure(effort: Effort) {
     }
     let host = TokenHost::start();
     let fixed = Fixed::start();
-    let mut contestants = vec![host.signed(), host.jwt(), fixed.contestant()];
+    let mut contestants = vec![host.signed(), host.jwt(), fixed.contestant(), fixed.with_headers()];
     let others = others(effort);
     contestants.extend(others.iter().map(|other| other.contestant()));
     let (rounds, seconds) = effort.choose((9, 3), (1, 1));
@@ -58,12 +58,13 @@ fn report(contestants: &[Contestant], loads: &[Vec<Load>]) {
     let times = series(&|load| 1e9 / load.requests_a_second, "");
     let tails = series(&|load| load.p99_ns, ", p99");
     let place = |name: &str| contestants.iter().position(|contestant| contestant.name == name);
-    let (fixed, nginx) = (place(Fixed::NAME), place(others::NGINX));
+    let (fixed, nginx, headers) = (place(Fixed::NAME), place(others::NGINX), place(Fixed::WITH_HEADERS));
     for (place, one) in times.iter().enumerate() {
         let mut with = Vec::new();
         if place < TokenHost::CONTESTANTS {
             // 0.85x and 0.8x of the throughput.
             with.extend(fixed.map(|fixed| ("the same stack, fixed", &times[fixed], Target::Ratio(1.0 / 0.85))));
+            with.extend(headers.map(|headers| ("the same stack, fixed headers", &times[headers], Target::None)));
             with.extend(nginx.map(|nginx| ("nginx, fixed", &times[nginx], Target::Ratio(1.0 / 0.8))));
         } else {
             with.push(("this with a signed token", &times[0], Target::None));
@@ -129,11 +130,33 @@ fn starts(effort: Effort) {
     table::line(&series, Target::Nanoseconds(150e6));
 }
 
+/// What `/auth` answers, made up: as many headers, as long.
+async fn identity() -> axum::response::Response {
+    let mut response = axum::response::Response::new(axum::body::Body::empty());
+    let headers = response.headers_mut();
+    headers.reserve(8);
+    let actor = "eyJpZCI6".repeat(30);
+    for (name, value) in [
+        ("x-auth-actor-id", "ann"),
+        ("x-auth-handler", "jwt"),
+        ("x-auth-token-kind", "access"),
+        ("x-auth-expires", "1700000000"),
+        ("x-auth-scopes", ""),
+        ("x-auth-actor", &actor),
+        ("cache-control", "no-store"),
+    ] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    response
+}
+
 /// Answers 204 to everything, as plainly as axum does it.
 pub(crate) fn serve_fixed() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let router = axum::Router::new().route("/auth", axum::routing::any(async || ::http::StatusCode::NO_CONTENT));
+        let router = axum::Router::new()
+            .route("/auth", axum::routing::any(async || ::http::StatusCode::NO_CONTENT))
+            .route("/identity", axum::routing::any(identity));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("listening on http://{}", listener.local_addr().unwrap());
         axum::serve(listener, router).await.unwrap();

@@ -32,6 +32,8 @@ pub(crate) struct Fixed {
 impl Fixed {
     pub(crate) const NAME: &str = "axum and hyper, 204 to everything";
 
+    pub(crate) const WITH_HEADERS: &str = "axum and hyper, the headers of /auth to everything";
+
     pub(crate) fn start() -> Self {
         let program = env::current_exe().unwrap();
         let (process, url) = Process::start_telling(&mut pinned(&[program.to_str().unwrap(), FIXED_SERVER]));
@@ -40,6 +42,11 @@ impl Fixed {
 
     pub(crate) fn contestant(&self) -> Contestant {
         Contestant { name: Self::NAME.to_owned(), url: format!("{}/auth", self.url), authorization: None }
+    }
+
+    /// The same with as many headers as `/auth` answers.
+    pub(crate) fn with_headers(&self) -> Contestant {
+        Contestant { name: Self::WITH_HEADERS.to_owned(), url: format!("{}/identity", self.url), authorization: None }
     }
 }
 
