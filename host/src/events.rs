@@ -95,7 +95,7 @@ impl Events {
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             if let Received::Event(event) = self.next_or_missed().await? {
-                return Some(event);
+                return Some(*event);
             }
         }
     }
@@ -103,7 +103,7 @@ impl Events {
     /// The next event, or how many were missed before it; `None` when the host is gone.
     pub async fn next_or_missed(&mut self) -> Option<Received> {
         match self.receiver.recv().await {
-            Ok(event) => Some(Received::Event(event)),
+            Ok(event) => Some(Received::Event(Box::new(event))),
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "a subscriber is too slow");
                 Some(Received::Missed(missed))
@@ -130,7 +130,7 @@ impl Events {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Received {
     /// The next event.
-    Event(Event),
+    Event(Box<Event>),
     /// So many events were missed: the subscriber was too slow.
     Missed(u64),
 }

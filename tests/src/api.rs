@@ -128,7 +128,7 @@ impl Watcher {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         // Whoever does not read is soon noticed.
         #[cfg(unix)]
-        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).unwrap();
+        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 128 << 10).unwrap();
         let request = request("GET", "/api/v1/events", &[("authorization", authorization)], "");
         stream.write_all(request.as_bytes()).unwrap();
         let mut watcher = Self { status: (0, String::new()), lines: BufReader::new(stream) };
@@ -145,12 +145,18 @@ impl Watcher {
         watcher
     }
 
-    /// The next event: its name and its data. `None`: the stream is over.
-    ///
-    /// # Panics
-    ///
-    /// When there is none for a long time, or it is none.
-    pub fn next(&mut self) -> Option<(String, Value)> {
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line).unwrap();
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+}
+
+/// The events, each by its name and its data, until the stream is over. Panics when there is none for a long time.
+impl Iterator for Watcher {
+    type Item = (String, Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
         let (began, mut name) = (Instant::now(), None);
         loop {
             let line = self.line()?;
@@ -161,12 +167,6 @@ impl Watcher {
                 return Some((name.expect("an event has a name"), serde_json::from_str(data).unwrap()));
             }
         }
-    }
-
-    fn line(&mut self) -> Option<String> {
-        let mut line = String::new();
-        let read = self.lines.read_line(&mut line).unwrap();
-        (read > 0).then(|| line.trim_end().to_owned())
     }
 }
 

@@ -46,6 +46,19 @@ pub fn exchange_on(stream: &mut (impl Read + Write), request: impl AsRef<[u8]>) 
     read(&mut BufReader::new(stream), request.as_ref().starts_with(b"HEAD "))
 }
 
+/// Every response to exactly these bytes, until the server closes the connection of its own accord.
+///
+/// # Panics
+///
+/// When it does not within [`PATIENCE`], or answers something else.
+pub fn replies(address: SocketAddr, requests: impl AsRef<[u8]>) -> Vec<Reply> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let _ = stream.write_all(requests.as_ref());
+    let mut reader = BufReader::new(stream);
+    std::iter::from_fn(|| read(&mut reader, false)).collect()
+}
+
 /// Reads one response.
 fn read(reader: &mut impl BufRead, is_head: bool) -> Option<Reply> {
     loop {

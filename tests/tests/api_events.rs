@@ -47,10 +47,10 @@ fn a_stream_ends_with_the_token_that_it_is_for() {
     assert_eq!(ended.status.0, 200);
     let revoked = Instant::now();
     api.ask("DELETE", &format!("/api/v1/tokens/{}", made["id"].as_str().unwrap()));
-    let last = std::iter::from_fn(|| ended.next()).last();
+    let last = ended.by_ref().last();
     assert!(last.is_none_or(|(kind, _)| kind != "token_invalidated"), "it is told nothing any more");
     assert!(revoked.elapsed() < Duration::from_secs(5), "at once, and not when it is looked again");
-    assert!(std::iter::from_fn(|| other.next()).any(|(kind, _)| kind == "token_invalidated"), "others go on");
+    assert!(other.by_ref().any(|(kind, _)| kind == "token_invalidated"), "others go on");
     assert_eq!(api.watch(&bearer).status.0, 401);
 }
 
@@ -102,11 +102,11 @@ fn a_watcher_that_is_too_slow_is_told_what_it_missed() {
     stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
     assert!(joined("all are answered", reading) > 0);
     api.kept("last");
-    let missed = std::iter::from_fn(|| watcher.next())
+    let missed = watcher.by_ref()
         .take_while(|(_, event)| event["actor_id"] != "last")
         .find(|(kind, _)| kind == "missed")
         .expect("some are missed")
         .1;
     assert!(missed["missed"].as_u64().unwrap() > 0, "{missed}");
-    assert!(std::iter::from_fn(|| watcher.next()).any(|(_, event)| event["actor_id"] == "last"), "it goes on");
+    assert!(watcher.by_ref().any(|(_, event)| event["actor_id"] == "last"), "it goes on");
 }

@@ -31,7 +31,7 @@ fn a_token_is_made_shown_changed_and_invalidated() {
     let made = reply.json();
     let (token, id) = (made["token"].as_str().unwrap(), made["id"].as_str().unwrap());
     assert!(made["expires_at"].is_u64() && is_good(&api, token));
-    let event = std::iter::from_fn(|| watcher.next()).find(|(kind, _)| kind == "token_created").unwrap().1;
+    let event = watcher.by_ref().find(|(kind, _)| kind == "token_created").unwrap().1;
     assert_eq!((&event["actor_id"], &event["token_id"]), (&json!("ann"), &json!(id)));
     let context = &event["context"];
     assert_eq!(
@@ -76,7 +76,7 @@ fn a_token_is_made_shown_changed_and_invalidated() {
     let again = api.ask("DELETE", &path);
     assert_eq!((again.status, &again.json()["tokens"]), (200, &json!([])), "it was invalid already");
     assert_eq!(api.get(&path)["invalid_reason"], "lost laptop");
-    let told = std::iter::from_fn(|| watcher.next()).find(|(kind, _)| kind == "token_invalidated").unwrap().1;
+    let told = watcher.by_ref().find(|(kind, _)| kind == "token_invalidated").unwrap().1;
     assert_eq!((&told["reason"], &told["context"]["by"]), (&json!("lost laptop"), &json!("root")));
 }
 

@@ -31,7 +31,7 @@ impl Console {
 
     /// Signs in, and waits for the first section.
     pub(crate) fn sign_in(&self) {
-        self.browser.fill("//input[@type='password']", &self.admin);
+        self.browser.fill("//input[contains(@class, 'secret')]", &self.admin);
         self.browser.click("//button[.='Sign in']");
         self.browser.find("//h1[.='Plugins']");
     }
@@ -83,7 +83,7 @@ pub(crate) fn made(scratch: &Scratch, arguments: &[&str]) -> String {
 fn only_an_admin_token_opens_it_and_it_is_kept_in_memory_alone() {
     let Some(console) = Console::start("the console") else { return };
     let Console { scratch, browser, .. } = &console;
-    let (field, button) = ("//input[@type='password']", "//button[.='Sign in']");
+    let (field, button) = ("//input[contains(@class, 'secret')]", "//button[.='Sign in']");
     let other = made(scratch, &["ann", "--handler", "signed"]);
     let mut forged = console.admin.clone();
     forged.replace_range(5..6, if &forged[5..6] == "a" { "b" } else { "a" });

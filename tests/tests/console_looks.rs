@@ -56,7 +56,7 @@ fn each_section_looks_well_light_and_dark_narrow_and_wide() {
     };
     browser.find("//h1[.='Sign in to the console']");
     pictures(browser, "sign-in");
-    browser.fill("//input[@type='password']", "nonsense");
+    browser.fill("//input[contains(@class, 'secret')]", "nonsense");
     browser.click("//button[.='Sign in']");
     browser.find("//p[@class='field-error'][contains(., 'not accepted')]");
     pictures(browser, "sign-in-refused");
@@ -97,7 +97,7 @@ fn each_section_looks_well_light_and_dark_narrow_and_wide() {
     for (token, verdict, name) in
         [(&tokens[0], "Accepted", "inspector-accepted"), (&"dstok_x".to_owned(), "Rejected", "inspector-rejected")]
     {
-        browser.fill("//main//input[@type='password']", token);
+        browser.fill("//main//input[contains(@class, 'secret')]", token);
         browser.click("//button[.='Inspect']");
         browser.find(&format!("//div[contains(@class, 'verdict')]/h2[starts-with(., '{verdict}')]"));
         pictures(browser, name);

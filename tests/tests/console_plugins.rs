@@ -4,7 +4,7 @@ use std::fs;
 
 use fantoccini::key::Key;
 use serde_json::json;
-use token_host_tests::{Scratch, wait_until};
+use token_host_tests::{Scheme, Scratch, Width, wait_until};
 
 use crate::console::{Console, made};
 
@@ -89,6 +89,39 @@ fn buttons_flags_and_a_mouse_do_the_same() {
     let listed = scratch.run(["plugins"]).stdout;
     let places: Vec<_> = ["jwt ", "signed ", "database "].map(|name| listed.find(&format!("\n{name}"))).to_vec();
     assert!(places.is_sorted() && places[0].is_some(), "{listed}");
+    console.is_content(None);
+}
+
+#[test]
+fn a_finger_drags_as_well() {
+    let Some(console) = Console::start("the console's plugins") else { return };
+    let browser = &console.browser;
+    console.sign_in();
+    browser.look(Width::Narrow, Scheme::Light);
+    browser.ask_chromium("Emulation.setTouchEmulationEnabled", json!({ "enabled": true }));
+    let place = |selector: &str| {
+        let selector = json!(selector);
+        let place = browser.script(&format!(
+            "const box = document.querySelector({selector}).getBoundingClientRect(); \
+             return {{ x: box.x + box.width / 2, y: box.y + box.height / 2 }}"
+        ));
+        (place["x"].as_f64().unwrap(), place["y"].as_f64().unwrap())
+    };
+    let touch = |kind: &str, at: Option<(f64, f64)>| {
+        let points: Vec<_> = at.iter().map(|(x, y)| json!({ "x": x, "y": y })).collect();
+        browser.ask_chromium("Input.dispatchTouchEvent", json!({ "type": kind, "touchPoints": points }));
+    };
+    browser.script("document.querySelector('.calls').scrollIntoView()");
+    let (from, to) = (place("[data-plugin='database'] .grip"), place("[data-plugin='signed'] .place"));
+    touch("touchStart", Some(from));
+    for step in 1..=8 {
+        let share = f64::from(step) / 8.0;
+        touch("touchMove", Some((from.0, from.1 + (to.1 - from.1) * share)));
+    }
+    touch("touchEnd", None);
+    wait_until("it is below", || (order(&console) == json!(["signed", "database", "jwt"])).then_some(()));
+    browser.find("//button[.='Review the plan']");
+    assert_eq!(browser.script("return document.querySelectorAll('.dragged').length"), json!(0));
     console.is_content(None);
 }
 

@@ -140,7 +140,7 @@ fn the_inspector_tells_what_each_handler_says_and_forgets_the_token() {
     console.sign_in();
     console.section("Inspector");
     let inspect = |token: &str, verdict: &str| {
-        browser.fill("//main//input[@type='password']", token);
+        browser.fill("//main//input[contains(@class, 'secret')]", token);
         browser.click("//button[.='Inspect']");
         browser.find(&format!("//div[contains(@class, 'verdict')]/h2[.='{verdict}']"));
         console.is_nowhere(token);

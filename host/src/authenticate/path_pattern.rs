@@ -116,10 +116,14 @@ fn segment(written: &str) -> Option<String> {
     let segment = decoded(&escaped)?.into_owned();
     let is_dots = matches!(segment.as_str(), "" | "." | "..");
     let is_unruly = segment.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
-    let lower = segment.to_ascii_lowercase();
-    let is_escaped_again = ["%2e", "%2f", "%5c", "%00", "%25"].iter().any(|escape| lower.contains(escape));
+    // To a program that reads escapes twice it is another segment.
+    let is_escaped_again = segment.as_bytes().windows(3).any(is_escape);
     let is_dots_with_parameter = matches!(without_parameters(&segment), "" | "." | "..");
     (!is_dots && !is_unruly && !is_escaped_again && !is_dots_with_parameter).then_some(segment)
+}
+
+fn is_escape(three: &[u8]) -> bool {
+    matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
 /// What stands behind `;` is no part of the path to some servers.
@@ -130,4 +134,21 @@ fn without_parameters(segment: &str) -> &str {
 /// `name` of `{name}`.
 pub(super) fn part_name(text: &str) -> Option<&str> {
     text.strip_prefix('{')?.strip_suffix('}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_read_strictly() {
+        for bad in ["", "a", "/a//b", "/a*", "/*/a", "/{a}/{a}", "/{}", "/a{b}", "/..", "/a?b"] {
+            assert!(bad.parse::<PathPattern>().is_err(), "{bad}");
+        }
+        let fits = |pattern: &str, path: &str| {
+            matches!(pattern.parse::<PathPattern>().unwrap().fit(&segments(path).unwrap()), Fit::Yes(_))
+        };
+        assert!(fits("/*", "/") && fits("/*", "/a") && fits("/", "/") && !fits("/", "/a"));
+        assert!(fits("/a;b", "/a;b") && !fits("/a;b", "/a"));
+    }
 }

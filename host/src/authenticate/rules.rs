@@ -283,6 +283,7 @@ mod tests {
             "/%ff",
             "/%252e%252e/admin",
             "/%25%32%65",
+            "/%2561dmin",
             "admin",
             "",
             "*",
@@ -361,16 +362,5 @@ mod tests {
         assert!(
             rules.find(Target { method: None, ..told }).is_err() && rules.find(Target { path: None, ..told }).is_err()
         );
-    }
-
-    #[test]
-    fn patterns_are_read_strictly() {
-        for bad in ["", "a", "/a//b", "/a*", "/*/a", "/{a}/{a}", "/{}", "/a{b}", "/..", "/a?b"] {
-            assert!(bad.parse::<PathPattern>().is_err(), "{bad}");
-        }
-        let all: PathPattern = "/*".parse().unwrap();
-        assert!(all.fit(&[]).is_some() && all.fit(&["a".to_owned()]).is_some());
-        let root: PathPattern = "/".parse().unwrap();
-        assert!(root.fit(&[]).is_some() && root.fit(&["a".to_owned()]).is_none());
     }
 }

@@ -214,13 +214,6 @@ mod tests {
             #[allow(dead_code, reason = "it is read")]
             seconds: u64,
         }
-        for text in
-            [r#"{"seconds":"hunter2"}"#, r#"{"hunter2":1}"#, r#""hunter2""#, "{}", r#"{"seconds":1,"seconds":2}"#]
-        {
-            let problem = not_read(&serde_json::from_str::<Body>(text).unwrap_err());
-            assert_eq!(problem.status, 422);
-            assert!(!problem.detail.contains("hunter2"), "{}", problem.detail);
-        }
         let told =
             |text: &str| super::read::<Body>(text.as_bytes()).map_err(|problem| (problem.status, problem.detail));
         assert!(told(r#"{"seconds":1}"#).is_ok());

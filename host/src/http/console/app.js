@@ -33,4 +33,7 @@ function end(why) {
   start(why);
 }
 
+// A page that is left may be kept to be shown again, with all that it holds.
+window.addEventListener("pagehide", () => session && end(null));
+
 start();

@@ -17,6 +17,7 @@ export class Board {
   #problem = h("div", { class: "problem", role: "alert", hidden: true });
   #plugins;
   #dragged = null;
+  #isDragging = false;
 
   constructor(session, listed, load, signal) {
     this.#session = session;
@@ -26,7 +27,8 @@ export class Board {
     this.draft = new Draft(this.#plugins);
     for (const plugin of this.#plugins) this.#items.set(plugin.name, this.#item(plugin));
     const hint = this.#plugins.some((plugin) => plugin.isEntry) && h("p", { class: "hint order-hint" },
-      "Drag a plugin, use its arrows, or press Alt with an arrow key. Nothing is written before you have seen the plan.");
+      "Drag a plugin, or use its arrows", h("span", { class: "for-keys" }, ", or press Alt with an arrow key"),
+      ". Nothing is written before you have seen the plan.");
     this.element = this.#plugins.length === 0
       ? nothing("No plugins", "plugins.toml registers none, so no token can be judged. Add a [[plugin]] entry and reload.")
       : h("div", {}, hint, this.#list, this.#problem, this.#bar);
@@ -117,7 +119,7 @@ export class Board {
     const place = called.findIndex((plugin) => plugin.name === name) + 1;
     announce(why ?? `${name} is now ${place} of ${called.length} in the draft`);
     const item = this.#items.get(name).element;
-    (focused ? item.querySelector(focused) : item).focus();
+    (focused ? item.querySelector(focused) : item).focus({ preventScroll: this.#isDragging });
     if (why) {
       item.classList.remove("stuck");
       requestAnimationFrame(() => item.classList.add("stuck"));
@@ -167,17 +169,24 @@ export class Board {
       this.#dragged = null;
     });
     // A finger or a pen drags as well: without the browser's own way, which there is none of on phones.
-    grip.addEventListener("pointerdown", (event) => {
+    grip.addEventListener("pointerdown2", (event) => {
       if (event.pointerType === "mouse" || !plugin.isEntry) return;
-      grip.setPointerCapture(event.pointerId);
-      const follow = (moved) => {
-        const over = document.elementFromPoint(moved.clientX, moved.clientY)?.closest(".call");
-        if (over) this.#dropOn(plugin.name, over.dataset.plugin);
+      const drag = new AbortController();
+      this.#isDragging = true;
+      element.classList.add("dragged");
+      const over = () => {
+        drag.abort();
+        this.#isDragging = false;
+        element.classList.remove("dragged");
       };
-      grip.addEventListener("pointermove", follow);
-      const over = () => grip.removeEventListener("pointermove", follow);
-      grip.addEventListener("pointerup", over, { once: true });
-      grip.addEventListener("pointercancel", over, { once: true });
+      // At the window: the grip is taken out of the page and put back at each move.
+      const listen = (kind, listener) => window.addEventListener(kind, listener, { signal: drag.signal });
+      listen("pointermove", (moved) => {
+        const target = document.elementFromPoint(moved.clientX, moved.clientY)?.closest(".call");
+        if (target && this.draft.plugin(target.dataset.plugin).isAsked) this.#dropOn(plugin.name, target.dataset.plugin);
+      });
+      listen("pointerup", over);
+      listen("pointercancel", over);
     });
     element.addEventListener("dragover", (event) => {
       if (this.#dragged === null) return;

@@ -42,17 +42,21 @@ export function checkbox(text, attributes = {}) {
   return { box, element: h("label", { class: "check" }, box, h("span", {}, text)) };
 }
 
+// Of a field for passwords browsers ask whether to keep what was typed; so it is one for text that is covered.
+const COVERED_TYPE = CSS.supports("-webkit-text-security", "disc") ? "text" : "password";
+
 /** A field for a secret: covered, with a button that shows it, and never remembered by the browser. */
 export function secretField(label, options = {}) {
-  const control = input({ type: "password", class: "secret", autocomplete: "off", "data-1p-ignore": true });
+  const control = input({ type: COVERED_TYPE, class: "secret covered", "data-1p-ignore": true, "data-lpignore": "true" });
   const made = field(label, control, options);
   const show = h("button", { type: "button", class: "quiet-button", "aria-pressed": "false" }, icon("shown"), "Show");
   const set = (isShown) => {
-    control.type = isShown ? "text" : "password";
+    control.type = isShown ? "text" : COVERED_TYPE;
+    control.classList.toggle("covered", !isShown);
     show.setAttribute("aria-pressed", String(isShown));
     show.lastChild.textContent = isShown ? "Hide" : "Show";
   };
-  show.addEventListener("click", () => set(control.type === "password"));
+  show.addEventListener("click", () => set(control.classList.contains("covered")));
   const row = h("div", { class: "joined" });
   control.replaceWith(row);
   row.append(control, show);

@@ -19,6 +19,7 @@ function open(session, main, signal) {
   const told = "A token is shown to the handlers in this order, until one of them knows it.";
   fill(main, head("Plugins", told, generation, reload), notices, body);
   let board = null;
+  let shown = new AbortController();
 
   const load = async () => {
     try {
@@ -30,7 +31,9 @@ function open(session, main, signal) {
   };
   const showListed = (listed) => {
     showStatus(listed, generation, notices);
-    board = new Board(session, listed, load, signal);
+    shown.abort();
+    shown = new AbortController();
+    board = new Board(session, listed, load, AbortSignal.any([signal, shown.signal]));
     fill(body, board.element);
   };
   reload.addEventListener("click", async () => {

@@ -19,6 +19,7 @@ export async function signIn(token, ended) {
     session.end();
     throw problem;
   }
+  sessionStorage.setItem("t", given);
   session.figures.start();
   return session;
 }
@@ -28,7 +29,9 @@ class Session {
   #ending = new AbortController();
 
   constructor(token, ended) {
-    const refused = (problem) => this.me && ended(`The token is accepted no more. ${problem.message}`);
+    const refused = (problem) => {
+      if (this.me && !this.signal.aborted) ended(`The token is accepted no more. ${problem.message}`);
+    };
     this.me = null;
     this.api = new Api(token, this.#ending.signal, refused);
     this.figures = new Figures(this.api, this.signal);

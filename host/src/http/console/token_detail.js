@@ -36,7 +36,7 @@ function content(session, token, { save, end }) {
   const at = (seconds) => seconds && [time(seconds, moment), " ", h("span", { class: "quiet" }, "("), time(seconds), h("span", { class: "quiet" }, ")")];
   const facts = [
     ["State", statePill(token)], ["Actor", token.actor_id], ["Id", token.id], ["Generator", token.token_generator_id],
-    ["Made", at(token.created_at)], ["Changed", at(token.updated_at)], ["Last used", at(token.last_used_at) ?? "never"],
+    ["Made", at(token.created_at)], ["Changed", at(token.updated_at)], ["Last used", at(token.last_used_at)],
     ["Expires", at(token.expires_at) ?? "never"], ["Invalidated", at(token.invalid_at)],
     ["Reason", token.invalid_reason && h("span", { class: "lines" }, lines(token.invalid_reason))],
     ["Made by", token.auto_generated && "a program, not by hand"],

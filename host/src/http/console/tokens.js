@@ -119,7 +119,7 @@ function row(session, token, handler) {
       cell("Actor", h("span", { class: "wrap" }, shortened(now.actor_id, 60))),
       cell("Note", now.note ? h("span", { class: "wrap" }, shortened(now.note, 80)) : h("span", { class: "quiet" }, "–")),
       cell("Made", time(now.created_at)),
-      cell("Last used", now.last_used_at ? time(now.last_used_at) : h("span", { class: "quiet" }, "never")),
+      cell("Last used", time(now.last_used_at)),
       cell("Expires", now.expires_at ? time(now.expires_at) : h("span", { class: "quiet" }, "never")),
       cell("State", statePill(now)));
   };
