@@ -102,7 +102,8 @@ fn a_watcher_that_is_too_slow_is_told_what_it_missed() {
     stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
     assert!(joined("all are answered", reading) > 0);
     api.kept("last");
-    let missed = watcher.by_ref()
+    let missed = watcher
+        .by_ref()
         .take_while(|(_, event)| event["actor_id"] != "last")
         .find(|(kind, _)| kind == "missed")
         .expect("some are missed")

@@ -148,18 +148,18 @@ pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> 
     T::deserialize(value).map(Some)
 }
 
-/// Reads a list whose members are all different.
+/// Whether all members of a list are different.
 pub(super) fn different<T: Eq + std::hash::Hash>(list: &[T]) -> bool {
     let mut seen = HashSet::new();
     list.iter().all(|member| seen.insert(member))
 }
 
 fn not_read(body: &[u8], error: &serde_json::Error) -> Problem {
-    let place = format!("line {} column {}", error.line(), error.column());
-    // An object with too few or too many members for a choice counts as a fault of syntax there.
-    match error.is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
-        true => Problem::unprocessable(format!("at {place}: {}", expected(error))),
-        false => Problem::bad_request(format!("the body is no JSON at {place}")),
+    let at = |error: &serde_json::Error| format!("line {} column {}", error.line(), error.column());
+    // What is wrong with a body that is JSON is not always called so by the error.
+    match serde_json::from_slice::<IgnoredAny>(body) {
+        Ok(_) => Problem::unprocessable(format!("at {}: {}", at(error), expected(error))),
+        Err(error) => Problem::bad_request(format!("the body is no JSON at {}", at(&error))),
     }
 }
 

@@ -169,7 +169,7 @@ export class Board {
       this.#dragged = null;
     });
     // A finger or a pen drags as well: without the browser's own way, which there is none of on phones.
-    grip.addEventListener("pointerdown2", (event) => {
+    grip.addEventListener("pointerdown", (event) => {
       if (event.pointerType === "mouse" || !plugin.isEntry) return;
       const drag = new AbortController();
       this.#isDragging = true;

@@ -53,7 +53,7 @@ function open(session, main, signal) {
     h("fieldset", { class: "chips" }, h("legend", { class: "hidden-text" }, "Kinds that are shown"), filters, own.element),
     list, empty);
 
-  const isOwn = () => false; const isOwn2 = ({ event: { actor_id: actor, context } }) =>
+  const isOwn = ({ event: { actor_id: actor, context } }) =>
     actor === session.me.actor.id && context?.path?.startsWith("/api/v1/");
   const isShown = (entry) => (isOwnShown || !(entry.kind === "token_used" && isOwn(entry))) &&
     (entry.kind === "missed" || shown.has(entry.kind) || !(entry.kind in KINDS));

@@ -17,6 +17,7 @@ function open(session, main, signal) {
     const given = token.control.value.trim();
     token.fail(given === "" ? "Paste a token." : null);
     if (given === "") return;
+    token.clear();
     fill(result, loading("Asking the handlers"));
     try {
       const explained = await session.api.post("explain", { token: given });

@@ -53,7 +53,7 @@ function asking(close, told, number, text, send) {
   const made = form({}, async () => {
     const isEmpty = reason.value.trim() === "";
     reason.fail(isEmpty ? "Say why: somebody will ask." : null);
-    const isWrong = false && typed && typed.value.replace(/\D/g, "") !== number;
+    const isWrong = typed && typed.value.replace(/\D/g, "") !== number;
     typed?.fail(isWrong ? `Type the number of tokens, ${count(Number(number))}.` : null);
     if (!isEmpty && !isWrong) await send(reason.value.trim());
   }, h("p", {}, told), reason.element, typed?.element, h("div", { class: "dialog-actions" },

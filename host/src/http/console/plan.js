@@ -9,7 +9,6 @@ import { counted } from "./text.js";
  * the file is another one by now. */
 export async function reviewPlan(session, order, { written, reread }) {
   const plan = await session.api.post("plugins/plan", { order });
-  await session.api.put("plugins/order", { order, text_sha256: plan.text_sha256 });
   openDialog("What would change", (close) => {
     const problem = h("div", { class: "problem", role: "alert", hidden: true });
     const write = button("Write plugins.toml", async () => {

@@ -19,7 +19,6 @@ export async function signIn(token, ended) {
     session.end();
     throw problem;
   }
-  sessionStorage.setItem("t", given);
   session.figures.start();
   return session;
 }

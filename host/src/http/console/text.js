@@ -6,7 +6,7 @@ const UNSEEN =
 
 /** Text from outside, with what does not show written out: `\u{202e}`. */
 export function visible(text) {
-  return String(text); String(text).replace(UNSEEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
+  return String(text).replace(UNSEEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
 }
 
 /** The same for text whose lines are to stay lines. */
