@@ -149,10 +149,11 @@ impl Watching {
                 }
             }
             let Some((settled, was_told)) = settle(&scope, wakes) else { return };
-            if settled == snapshot && !is_told && !was_told {
+            let Some(engine) = self.engine.upgrade() else { return };
+            // Whoever changed it may have had it read as well, meanwhile.
+            if (settled == snapshot || settled == engine.seen().snapshot) && !is_told && !was_told {
                 continue;
             }
-            let Some(engine) = self.engine.upgrade() else { return };
             // What comes of it is logged and counted there.
             let _ = Host(engine).reload();
         }

@@ -6,7 +6,8 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -23,7 +24,7 @@ use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 use url::Url;
 
-use crate::{Skip, debian_program, tended::Tended, wait_until};
+use crate::{PATIENCE, Skip, debian_program, tended::Tended, wait_until};
 
 /// A browser with one window. It ends when this is dropped.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ impl Browser {
     ///
     /// When it never is.
     pub fn find(&self, xpath: &str) -> Element {
-        wait_until(xpath, || {
+        self.wait(xpath, || {
             let found = self.runtime.block_on(async {
                 let found = self.client.find(Locator::XPath(xpath)).await?;
                 Ok::<_, CmdError>(found.is_displayed().await?.then_some(found))
@@ -128,7 +129,7 @@ impl Browser {
     /// When it cannot be clicked on.
     pub fn click(&self, xpath: &str) {
         // What is drawn anew in between is looked for again.
-        wait_until(&format!("a click on {xpath}"), || self.runtime.block_on(self.find(xpath).click()).ok());
+        self.wait(&format!("a click on {xpath}"), || self.runtime.block_on(self.find(xpath).click()).ok());
     }
 
     /// Writes into a field what is to stand there.
@@ -148,7 +149,7 @@ impl Browser {
     ///
     /// When it is gone.
     pub fn text(&self, xpath: &str) -> String {
-        wait_until(&format!("the text of {xpath}"), || self.runtime.block_on(self.find(xpath).text()).ok())
+        self.wait(&format!("the text of {xpath}"), || self.runtime.block_on(self.find(xpath).text()).ok())
     }
 
     /// Presses these keys one after the other, while those are held.
@@ -159,14 +160,14 @@ impl Browser {
     pub fn press(&self, held: &[Key], keys: &[Key]) {
         let mut actions = KeyActions::new("keyboard".to_owned());
         for key in held {
-            actions = actions.then(KeyAction::Down { value: char::from(key.clone()) });
+            actions = actions.then(KeyAction::Down { value: char::from(*key) });
         }
         for key in keys {
-            let value = char::from(key.clone());
+            let value = char::from(*key);
             actions = actions.then(KeyAction::Down { value }).then(KeyAction::Up { value });
         }
         for key in held.iter().rev() {
-            actions = actions.then(KeyAction::Up { value: char::from(key.clone()) });
+            actions = actions.then(KeyAction::Up { value: char::from(*key) });
         }
         self.runtime.block_on(self.client.perform_actions(actions)).unwrap();
     }
@@ -196,7 +197,7 @@ impl Browser {
     ///
     /// When it never does.
     pub fn wait_for(&self, body: &str) {
-        wait_until(body, || (self.script(body) == json!(true)).then_some(()));
+        self.wait(body, || (self.script(body) == json!(true)).then_some(()));
     }
 
     /// Shows what it shows in this width and these colours.
@@ -253,6 +254,22 @@ impl Browser {
         lines.map(|line| format!("{} {}", line["level"].as_str().unwrap(), line["message"].as_str().unwrap())).collect()
     }
 
+    /// As [`wait_until`](crate::wait_until), and tells what was shown in place of what was waited for.
+    fn wait<T>(&self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(value) = condition() {
+                return value;
+            }
+            if start.elapsed() > PATIENCE {
+                let shown = self.script("return document.body.innerText");
+                panic!("waited in vain: {what}; {:?}; it shows: {shown}", self.complaints());
+            }
+            // Only the interval between two looks.
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn issue(&self, command: OwnCommand) -> Value {
         self.runtime.block_on(self.client.issue_cmd(command)).unwrap()
     }
@@ -275,7 +292,8 @@ impl WebDriverCompatibleCommand for OwnCommand {
     }
 }
 
-/// Chromium, and the port at which it can be driven. It is started here and not by its driver, so that it ends with the test.
+/// Chromium, and the port at which it can be driven. It is started here and not by its driver, so that it ends with the
+/// test.
 fn started(program: &Path) -> (Tended, u16) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    time::Duration,
 };
 
 use crate::PATIENCE;
@@ -70,6 +71,15 @@ impl Http2 {
             .collect();
         connection.send(Self::SETTINGS, 0, 0, &settings);
         connection
+    }
+
+    /// Has writing fail when the server reads nothing for so long.
+    ///
+    /// # Panics
+    ///
+    /// With no time.
+    pub fn time_out_writes_after(&mut self, time: Duration) {
+        self.0.set_write_timeout(Some(time)).unwrap();
     }
 
     /// Sends bytes as they are. Whether the connection is open still.

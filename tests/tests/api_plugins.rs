@@ -1,6 +1,9 @@
 //! Plugins by `/api/v1`: what is registered, reloads, and an order that is planned and then written into the file.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use token_host::{ErrorKind, Host};
@@ -134,6 +137,19 @@ fn an_order_is_written_with_everything_that_stands_beside_it() {
     assert_eq!(fs::read_to_string(api.scratch.config()).unwrap(), text(), "and back again");
     let unchanged = set(&api, order(&["signed", "jwt", "database"]));
     assert_eq!((unchanged.status, &unchanged.json()["changes"]), (200, &json!([])));
+}
+
+#[test]
+fn what_the_service_writes_itself_is_no_change_to_its_watch() {
+    let api = by_hand();
+    let (written, reply) = (Instant::now(), set(&api, order(&["jwt", "signed", "database"])));
+    assert_eq!(reply.json()["generation"], 2, "{reply:?}");
+    // Longer than the watch waits for a change to be over.
+    let mut reloads = 0;
+    while written.elapsed() < Duration::from_secs(1) {
+        reloads += 1;
+        assert_eq!(api.ask("POST", "/api/v1/plugins/reload").json()["generation"], 2 + reloads);
+    }
 }
 
 #[cfg(unix)]

@@ -95,7 +95,7 @@ fn each_section_looks_well_light_and_dark_narrow_and_wide() {
     console.section("Inspector");
     pictures(browser, "inspector-empty");
     for (token, verdict, name) in
-        [(&tokens[0], "Accepted", "inspector-accepted"), (&"dstok_x".to_owned(), "Rejected", "inspector-rejected")]
+        [(tokens[0].as_str(), "Accepted", "inspector-accepted"), ("dstok_x", "Rejected", "inspector-rejected")]
     {
         browser.fill("//main//input[contains(@class, 'secret')]", token);
         browser.click("//button[.='Inspect']");
@@ -171,7 +171,8 @@ const POOR_CONTRAST: &str = r"
     };
     const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
     const luminance = (color) => {
-        const [r, g, b] = color.map((part) => part / 255).map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        const linear = (part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+        const [r, g, b] = color.map((part) => linear(part / 255));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const behind = (element) => {
@@ -183,9 +184,10 @@ const POOR_CONTRAST: &str = r"
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const dialog = [...document.querySelectorAll('dialog[open]')].at(-1);
     while (walker.nextNode()) {
-        const element = walker.currentNode.parentElement;
-        if (walker.currentNode.textContent.trim() === '' || !element.checkVisibility({ visibilityProperty: true })) continue;
-        if (element.closest('.hidden-text, :disabled, script, noscript, option, datalist') || (dialog && !dialog.contains(element))) continue;
+        const [element, text] = [walker.currentNode.parentElement, walker.currentNode.textContent.trim()];
+        if (text === '' || !element.checkVisibility({ visibilityProperty: true })) continue;
+        if (element.closest('.hidden-text, :disabled, script, noscript, option, datalist')) continue;
+        if (dialog && !dialog.contains(element)) continue;
         const style = getComputedStyle(element);
         const back = behind(element);
         const ink = over(parsed(element.closest('svg') ? style.fill : style.color), back);
@@ -193,7 +195,7 @@ const POOR_CONTRAST: &str = r"
         const ratio = (high + 0.05) / (low + 0.05);
         const size = parseFloat(style.fontSize);
         const isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-        if (ratio < (isLarge ? 3 : 4.5)) poor.push(`${walker.currentNode.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
+        if (ratio < (isLarge ? 3 : 4.5)) poor.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
     }
     return poor;";
 
@@ -202,7 +204,8 @@ fn too_wide(screen: u32) -> String {
     format!(
         "const [shown, screen] = [document.documentElement.scrollWidth, {screen}]; \
          if (shown <= screen && innerWidth <= screen) return []; \
-         const wide = [...document.body.querySelectorAll('*')].filter((one) => one.getBoundingClientRect().right > screen + 1); \
+         const isWide = (element) => element.getBoundingClientRect().right > screen + 1; \
+         const wide = [...document.body.querySelectorAll('*')].filter(isWide); \
          return [shown, ...wide.slice(0, 8).map((one) => `${{one.tagName}}.${{one.className}}`)]"
     )
 }

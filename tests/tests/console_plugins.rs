@@ -71,9 +71,10 @@ fn buttons_flags_and_a_mouse_do_the_same() {
     browser.click("//button[.='Discard']");
     wait_until("it is as it was", || (order(&console) == json!(["database", "signed", "jwt"])).then_some(()));
 
-    let drag = "const [from, to] = ['signed', 'database'].map((name) => document.querySelector(`[data-plugin=${name}]`)); \
-                const data = new DataTransfer(); \
-                const send = (at, kind) => at.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: data })); \
+    let drag = "const item = (name) => document.querySelector(`[data-plugin=${name}]`); \
+                const [from, to] = [item('signed'), item('database')]; \
+                const how = { bubbles: true, cancelable: true, dataTransfer: new DataTransfer() }; \
+                const send = (at, kind) => at.dispatchEvent(new DragEvent(kind, how)); \
                 send(from.querySelector('.grip'), 'dragstart'); send(to, 'dragover'); send(to, 'drop'); \
                 send(from.querySelector('.grip'), 'dragend')";
     browser.script(drag);
@@ -112,7 +113,7 @@ fn a_finger_drags_as_well() {
         browser.ask_chromium("Input.dispatchTouchEvent", json!({ "type": kind, "touchPoints": points }));
     };
     browser.script("document.querySelector('.calls').scrollIntoView()");
-    let (from, to) = (place("[data-plugin='database'] .grip"), place("[data-plugin='signed'] .place"));
+    let (from, to) = (place("[data-plugin='database'] .grip"), place("[data-plugin='signed'] .arrows"));
     touch("touchStart", Some(from));
     for step in 1..=8 {
         let share = f64::from(step) / 8.0;

@@ -73,7 +73,7 @@ impl Clock for Stopped {
 }
 
 /// What there is to begin with, and then so many changed ones of it.
-fn mutants(seeds: Vec<Vec<u8>>, count: usize) -> impl Iterator<Item = Vec<u8>> {
+pub(crate) fn mutants(seeds: Vec<Vec<u8>>, count: usize) -> impl Iterator<Item = Vec<u8>> {
     let mut random = Rng::with_seed(0);
     let untouched = seeds.clone();
     let mutants = (0..count).map(move |_| {

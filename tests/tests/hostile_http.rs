@@ -48,9 +48,9 @@ impl Gate {
         })
     }
 
-    /// A good request.
+    /// A good request, whatever the rules.
     pub(crate) fn good(&self) -> String {
-        format!("GET /auth HTTP/1.1\r\nHost: auth.example\r\nAuthorization: Bearer {}\r\n\r\n", self.token)
+        format!("GET /auth/envoy/ HTTP/1.1\r\nHost: auth.example\r\nAuthorization: Bearer {}\r\n\r\n", self.token)
     }
 
     /// What is answered to these bytes.

@@ -39,6 +39,8 @@ mod forward_auth;
 mod forward_auth_limits;
 mod fuzz;
 mod hostile_http;
+mod hostile_http2;
+mod hostile_http_fuzz;
 mod hostile_http_heads;
 mod hostile_http_many;
 mod hostile_http_slow;

@@ -24,8 +24,9 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 /// How long a handler may take to say whether its store is there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The id of a token that nobody has. To be asked for it is all that a store needs to show that it is there.
-const NOBODY: &str = "readyz";
+/// The id of a token that nobody has. To be asked for it is all that a store needs to show that it is there. A number, since
+/// for what cannot be an id some handlers ask no store; and one that none gets to.
+const NOBODY: &str = "9223372036854775807";
 
 /// The last answer of `/readyz`.
 #[derive(Debug, Default)]
@@ -63,7 +64,11 @@ pub(super) async fn readyz(Extension(service): Extension<Service>) -> Response {
     let mut last = service.0.readiness.0.lock().await;
     let ready = match last.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR) {
         Some((_, ready)) => ready.clone(),
-        None => last.insert((Instant::now(), look(service.host()).await)).1.clone(),
+        None => {
+            let ready = look(service.host()).await;
+            // Good from when it is there: of those that waited for it, none is to look again.
+            last.insert((Instant::now(), ready)).1.clone()
+        }
     };
     let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, NO_STORE)], Json(ready)).into_response()

@@ -19,6 +19,9 @@ pub(super) fn check(method: &Method, target: &Uri, version: Version, headers: &H
         return Err("the Host is malformed");
     }
     let authority = target.authority().map(|authority| authority.as_str());
+    if version == Version::HTTP_2 && host.is_none() && authority.is_none() {
+        return Err("expected an authority");
+    }
     if authority.is_some_and(|authority| authority.contains('@')) {
         return Err("expected an authority without a user");
     }
@@ -76,7 +79,9 @@ mod tests {
     fn an_authority_and_a_host_are_the_same_in_http_2() {
         let get = |target: &str, hosts: &[&str]| is_good(Version::HTTP_2, "GET", target, hosts);
         assert!(get("http://a/", &[]) && get("http://a/", &["A"]) && get("/", &["a"]));
-        assert!(!get("http://a/", &["b"]) && !get("http://a:80/", &["a"]) && !get("http://b@a/", &[]));
+        assert!(
+            !get("/", &[]) && !get("http://a/", &["b"]) && !get("http://a:80/", &["a"]) && !get("http://b@a/", &[])
+        );
         assert!(is_good(Version::HTTP_11, "GET", "http://a/", &["b"]));
     }
 

@@ -10,8 +10,10 @@ mod events;
 mod explain;
 mod extract;
 mod metrics;
+mod new_token;
 mod openapi;
 mod plugins;
+mod selection;
 mod tokens;
 mod values;
 

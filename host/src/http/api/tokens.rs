@@ -1,82 +1,24 @@
 //! `/api/v1/tokens`: create, list, show, change and invalidate tokens.
 
-use std::collections::BTreeMap;
-
 use ::http::StatusCode;
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use token_plugin_api::{
-    Actors, CreateToken, Cutoff, Expires, InvalidateTokens, InvalidatedToken, InvalidatedTokens, TokenDetails,
-    TokenFilter, TokenKind, TokenRecord, TokenRestrictions, TokenSelector, UpdateToken,
+    Cutoff, Expires, InvalidateTokens, InvalidatedToken, InvalidatedTokens, TokenRecord, TokenSelector, UpdateToken,
 };
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     admin::Admin,
-    extract::{ApiJson, ApiPath, ApiQuery, Object, different, one, said, several},
+    extract::{ApiJson, ApiPath, ApiQuery, one, said},
+    new_token::NewToken,
     openapi::ProblemResponse,
     problem,
-    values::{
-        ActionName, ActorId, Cursor, GeneratorId, HandlerName, Lifetime, Note, NotePart, PageLimit, ReasonText,
-        TokenId, TokenText, UnixSeconds,
-    },
+    selection::{ListTokens, Selection},
+    values::{HandlerName, Note, ReasonText, TokenId, UnixSeconds},
 };
 use crate::http::problem::Problem;
-
-/// The most actors of one request.
-const MAX_ACTORS: usize = 1000;
-
-/// Which tokens to list. All conditions must hold. Whose is to be said: `actor`, or `everyone`.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListTokens {
-    /// The handler that keeps them; none: the first in call order that keeps any.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    handler: Option<HandlerName>,
-    /// Whose; may come several times.
-    #[serde(deserialize_with = "several")]
-    #[param(max_items = 1000, required = false)]
-    actor: Vec<ActorId>,
-    /// `true`: everyone's.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    everyone: Option<bool>,
-    /// With this text in their note.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    note_contains: Option<NotePart>,
-    /// Made by this generator.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    token_generator_id: Option<GeneratorId>,
-    /// Created before this time.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    created_before: Option<UnixSeconds>,
-    /// Not used since this time.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    unused_since: Option<UnixSeconds>,
-    /// Only expired ones, or only those that are not.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    expired: Option<bool>,
-    /// Only valid ones, or only invalidated ones.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    valid: Option<bool>,
-    /// Go on behind the page before: its `next`.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    after: Option<Cursor>,
-    /// How many at the most; none: the handler's page size.
-    #[serde(deserialize_with = "one")]
-    #[param(nullable = false)]
-    limit: Option<PageLimit>,
-}
 
 /// The handler that is meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -111,70 +53,6 @@ pub(super) struct TokenPage {
     /// Where the next page begins, for `after`; null: this was the last.
     #[schema(required)]
     next: Option<String>,
-}
-
-/// A token to be made. What is not there or null is the handler's default.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewToken {
-    actor_id: ActorId,
-    /// The handler that is to make it; none: the first in call order that can.
-    #[serde(default)]
-    handler: Option<HandlerName>,
-    /// Seconds until it expires.
-    #[serde(default)]
-    expires_after: Option<Lifetime>,
-    /// What it may do; none: all that its actor may.
-    #[serde(default)]
-    #[schema(value_type = Option<NewRestrictions>)]
-    restrictions: Option<Object<NewRestrictions>>,
-    #[serde(default)]
-    note: Option<Note>,
-    /// A policy document of Djblets' form.
-    #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    policy: Option<Value>,
-    /// The generator that is to make its value.
-    #[serde(default)]
-    token_generator_id: Option<GeneratorId>,
-    /// What that generator needs to know.
-    #[serde(default)]
-    token_info: Map<String, Value>,
-    /// What kind of token it is to be.
-    #[serde(default)]
-    #[schema(value_type = Option<NewTokenKind>)]
-    kind: Option<TokenKind>,
-    /// Claims that are to stand in it.
-    #[serde(default)]
-    claims: Map<String, Value>,
-    /// Fields of the operator's own.
-    #[serde(default)]
-    extra: Map<String, Value>,
-}
-
-/// The kinds of token that Flask-JWT-Extended knows.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case", as = TokenKind)]
-#[expect(dead_code, reason = "it is a description")]
-enum NewTokenKind {
-    Access,
-    FreshAccess,
-    Refresh,
-}
-
-/// What a token may do, in Datasette's form; an empty object is nothing at all.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewRestrictions {
-    /// Actions that are allowed everywhere.
-    #[serde(default)]
-    a: Vec<ActionName>,
-    /// Of each database.
-    #[serde(default)]
-    d: BTreeMap<String, Vec<ActionName>>,
-    /// Of each resource of a database.
-    #[serde(default)]
-    r: BTreeMap<String, BTreeMap<String, Vec<ActionName>>>,
 }
 
 /// A token that was made. It is told this once.
@@ -230,45 +108,6 @@ pub(super) struct Invalidation {
     reason: Option<ReasonText>,
 }
 
-/// One token by its value or its id, or several by a filter.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Selection {
-    Token(TokenText),
-    Id(TokenId),
-    #[schema(value_type = Filter)]
-    Filter(Box<Object<Filter>>),
-}
-
-/// Which tokens are meant. All conditions must hold.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    actors: Whose,
-    #[serde(default)]
-    note_contains: Option<NotePart>,
-    #[serde(default)]
-    token_generator_id: Option<GeneratorId>,
-    /// Created before this time.
-    #[serde(default)]
-    created_before: Option<UnixSeconds>,
-    /// Not used since this time.
-    #[serde(default)]
-    unused_since: Option<UnixSeconds>,
-    #[serde(default)]
-    expired: Option<bool>,
-    #[serde(default)]
-    valid: Option<bool>,
-}
-
-/// Whose tokens: `everyone`'s, or `these` actors'. An empty list is nobody.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Whose {
-    Everyone,
-    These(Vec<ActorId>),
-}
-
 /// Which tokens were invalidated, that were valid before.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Invalidated {
@@ -292,21 +131,8 @@ pub(super) async fn list_tokens(
     admin: Admin,
     ApiQuery(query): ApiQuery<ListTokens>,
 ) -> Result<Json<TokenPage>, Problem> {
-    let mut filter = TokenFilter::of(match (query.everyone, query.actor) {
-        (Some(true), actors) if actors.is_empty() => Actors::Everyone,
-        (None | Some(false), actors) if !actors.is_empty() => {
-            Actors::These(these(actors).map_err(Problem::bad_request)?)
-        }
-        _ => return Err(Problem::bad_request("expected `actor`, or `everyone=true`")),
-    });
-    filter.note_contains = query.note_contains.map(NotePart::into_string);
-    filter.token_generator_id = query.token_generator_id.map(GeneratorId::into_string);
-    filter.created_before = query.created_before.map(|at| at.0);
-    filter.unused_since = query.unused_since.map(|at| at.0);
-    (filter.expired, filter.valid) = (query.expired, query.valid);
-    filter.after = query.after.map(Cursor::into_string);
-    filter.limit = query.limit.map(|limit| limit.0);
-    let page = admin.host().list_tokens(query.handler.as_deref(), &filter).await.map_err(problem)?;
+    let (handler, filter) = query.filter()?;
+    let page = admin.host().list_tokens(handler.as_deref(), &filter).await.map_err(problem)?;
     Ok(Json(TokenPage { tokens: page.tokens, next: page.next }))
 }
 
@@ -437,12 +263,7 @@ pub(super) async fn invalidate_tokens(
     admin: Admin,
     ApiJson(Invalidation { handler, tokens, reason }): ApiJson<Invalidation>,
 ) -> Result<Json<Invalidated>, Problem> {
-    let tokens = match tokens {
-        Selection::Token(token) => TokenSelector::Token(token.into_string()),
-        Selection::Id(id) => TokenSelector::Id(id.into_string()),
-        Selection::Filter(filter) => TokenSelector::Filter(filter.0.filter()?),
-    };
-    invalidated(&admin, handler.as_deref(), tokens, reason).await.map(Json)
+    invalidated(&admin, handler.as_deref(), tokens.selector()?, reason).await.map(Json)
 }
 
 /// Invalidates tokens as whoever asks.
@@ -456,66 +277,4 @@ pub(super) async fn invalidated(
     let done = admin.host().invalidate_tokens_in(handler, &request, admin.context()).await;
     let InvalidatedTokens { tokens, cutoffs, .. } = done.map_err(problem)?;
     Ok(Invalidated { tokens, cutoffs })
-}
-
-impl NewToken {
-    fn request(self) -> CreateToken {
-        let mut details = TokenDetails::default();
-        details.note = self.note.map(Note::into_string);
-        details.policy = self.policy;
-        details.token_generator_id = self.token_generator_id.map(GeneratorId::into_string);
-        details.token_info = self.token_info;
-        details.kind = self.kind;
-        details.claims = self.claims;
-        details.extra = self.extra;
-        let mut request = CreateToken::new(self.actor_id.into_string());
-        request.handler = self.handler.map(HandlerName::into_string);
-        request.expires_after = self.expires_after.map(|seconds| seconds.0);
-        request.restrictions = self.restrictions.map(|Object(restrictions)| restrictions.restrictions());
-        request.with_details(details)
-    }
-}
-
-impl NewRestrictions {
-    fn restrictions(self) -> TokenRestrictions {
-        let mut to = TokenRestrictions::nothing();
-        for action in self.a {
-            to = to.allow_all(action.into_string());
-        }
-        for (database, actions) in self.d {
-            for action in actions {
-                to = to.allow_database(database.clone(), action.into_string());
-            }
-        }
-        for (database, resources) in self.r {
-            for (resource, actions) in resources {
-                for action in actions {
-                    to = to.allow_resource(database.clone(), resource.clone(), action.into_string());
-                }
-            }
-        }
-        to
-    }
-}
-
-impl Filter {
-    fn filter(self) -> Result<TokenFilter, Problem> {
-        let mut filter = TokenFilter::of(match self.actors {
-            Whose::Everyone => Actors::Everyone,
-            Whose::These(actors) => Actors::These(these(actors).map_err(Problem::unprocessable)?),
-        });
-        filter.note_contains = self.note_contains.map(NotePart::into_string);
-        filter.token_generator_id = self.token_generator_id.map(GeneratorId::into_string);
-        filter.created_before = self.created_before.map(|at| at.0);
-        filter.unused_since = self.unused_since.map(|at| at.0);
-        (filter.expired, filter.valid) = (self.expired, self.valid);
-        Ok(filter)
-    }
-}
-
-fn these(actors: Vec<ActorId>) -> Result<Vec<String>, &'static str> {
-    match actors.len() <= MAX_ACTORS && different(&actors) {
-        true => Ok(actors.into_iter().map(ActorId::into_string).collect()),
-        false => Err("expected at most 1000 actors, each once"),
-    }
 }

@@ -91,7 +91,10 @@ export class Api {
 
   #unreachable(error) {
     if (this.#signal.aborted || error.name === "AbortError") return error;
-    return new Problem(0, error.name === "TimeoutError" ? "The service takes too long to answer." : "The service cannot be reached.");
+    return new Problem(
+      0,
+      error.name === "TimeoutError" ? "The service takes too long to answer." : "The service cannot be reached.",
+    );
   }
 
   async #problem(response) {

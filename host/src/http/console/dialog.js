@@ -7,7 +7,11 @@ export function openDialog(title, build, { className = "", signal = null } = {})
   const id = `dialog-${Math.random().toString(36).slice(2)}`;
   const heading = h("h2", { id, tabindex: "-1" }, title);
   const close = () => dialog.close();
-  const shut = h("button", { type: "button", class: "icon-button", "aria-label": "Close", on: { click: close } }, icon("close"));
+  const shut = h(
+    "button",
+    { type: "button", class: "icon-button", "aria-label": "Close", on: { click: close } },
+    icon("close"),
+  );
   const body = h("div", { class: "dialog-body" });
   const dialog = h(
     "dialog",

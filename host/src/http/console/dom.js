@@ -56,7 +56,9 @@ export function announce(text) {
   const said = document.getElementById("said");
   said.textContent = "";
   // In the next frame, so that the same words are said again.
-  requestAnimationFrame(() => { said.textContent = visible(text); });
+  requestAnimationFrame(() => {
+    said.textContent = visible(text);
+  });
 }
 
 function dressed(element, attributes, children) {
@@ -94,7 +96,8 @@ const ICONS = {
   plus: "M12 5v14M5 12h14",
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
-  shown: "M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12ZM12 14.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Z",
+  shown:
+    "M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12ZM12 14.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Z",
   pause: "M8 5v14M16 5v14",
   play: "M7 5l11 7-11 7Z",
   right: "M9 6l6 6-6 6",

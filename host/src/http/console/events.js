@@ -48,20 +48,34 @@ function open(session, main, signal) {
   let isPaused = false;
   let held = 0;
 
-  fill(main,
+  fill(
+    main,
     head("Events", "What happens to tokens, as it happens. The page keeps the latest 500.", state, pause, clear),
-    h("fieldset", { class: "chips" }, h("legend", { class: "hidden-text" }, "Kinds that are shown"), filters, own.element),
-    list, empty);
+    h(
+      "fieldset",
+      { class: "chips" },
+      h("legend", { class: "hidden-text" }, "Kinds that are shown"),
+      filters,
+      own.element,
+    ),
+    list,
+    empty,
+  );
 
   const isOwn = ({ event: { actor_id: actor, context } }) =>
     actor === session.me.actor.id && context?.path?.startsWith("/api/v1/");
-  const isShown = (entry) => (isOwnShown || !(entry.kind === "token_used" && isOwn(entry))) &&
+  const isShown = (entry) =>
+    (isOwnShown || !(entry.kind === "token_used" && isOwn(entry))) &&
     (entry.kind === "missed" || shown.has(entry.kind) || !(entry.kind in KINDS));
   const showEmpty = () => {
     const isEmpty = list.childElementCount === 0;
-    fill(empty, isEmpty && (log.entries.length === 0
-      ? nothing("Nothing has happened yet", "Use a token, or create one, and it shows here.")
-      : nothing("Nothing of these kinds", "Choose more kinds above.")));
+    fill(
+      empty,
+      isEmpty &&
+        (log.entries.length === 0
+          ? nothing("Nothing has happened yet", "Use a token, or create one, and it shows here.")
+          : nothing("Nothing of these kinds", "Choose more kinds above.")),
+    );
   };
   const redraw = () => {
     list.replaceChildren(...log.entries.filter(isShown).map(row));
@@ -117,23 +131,38 @@ function row({ kind, event }) {
   if (kind === "missed") {
     const missed = event.missed ?? event.count;
     const text = missed ? `${counted(missed, "event")} missed` : "Some events missed";
-    return h("li", { class: "event is-missed" }, icon("warning"), h("span", {}, `${text}: they came faster than this page could take them.`));
+    return h(
+      "li",
+      { class: "event is-missed" },
+      icon("warning"),
+      h("span", {}, `${text}: they came faster than this page could take them.`),
+    );
   }
   const [text, tone] = KINDS[kind] ?? [kind, "neutral"];
   const { at, handler, actor_id: actor, token_id: id, reason, context, extra } = event;
   const from = context && [context.method, context.host, context.path].filter(Boolean).join(" ");
-  const title = context && [context.client_address, context.user_agent, context.request_id].filter(Boolean).join(" · ");
-  return h("li", { class: "event" },
+  const { client_address: client, user_agent: agent, request_id: request } = context ?? {};
+  const title = [client, agent, request].filter(Boolean).join(" · ");
+  return h(
+    "li",
+    { class: "event" },
     h("time", { datetime: exactly(at), title: exactly(at) }, Number.isFinite(at) ? clock(at) : "–"),
     h("span", { class: `tag is-${tone}` }, text),
-    h("span", { class: "wrap event-who" },
+    h(
+      "span",
+      { class: "wrap event-who" },
       actor !== undefined ? h("b", {}, shortened(actor, 80)) : h("span", { class: "quiet" }, "nobody known"),
       handler && h("span", { class: "quiet" }, ` · ${handler}`),
-      id && h("span", { class: "quiet" }, ` · #${shortened(id, 40)}`)),
-    h("span", { class: "wrap event-why" },
+      id && h("span", { class: "quiet" }, ` · #${shortened(id, 40)}`),
+    ),
+    h(
+      "span",
+      { class: "wrap event-why" },
       reason && sentence(shortened(reason, 300)),
       reason && from && " ",
       from && h("span", { class: "quiet", title }, shortened(from, 120)),
-      context?.client_address && [" ", h("span", { class: "quiet" }, `from ${shortened(context.client_address, 60)}`)],
-      extra && Object.keys(extra).length > 0 && h("code", {}, shortened(JSON.stringify(extra), 200))));
+      client && [" ", h("span", { class: "quiet" }, `from ${shortened(client, 60)}`)],
+      extra && Object.keys(extra).length > 0 && h("code", {}, shortened(JSON.stringify(extra), 200)),
+    ),
+  );
 }

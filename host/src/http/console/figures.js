@@ -68,7 +68,10 @@ export class Figures extends EventTarget {
       for (const [handler, outcomes] of counts) {
         const before = this.#last.counts.get(handler) ?? outcomes.map(() => 0);
         // Counts that went back are those of a service that was started anew.
-        rates.set(handler, outcomes.map((now, index) => Math.max(0, now - before[index]) / seconds));
+        rates.set(
+          handler,
+          outcomes.map((now, index) => Math.max(0, now - before[index]) / seconds),
+        );
       }
       this.points.push({ at: Date.now() / 1000, rates });
       if (this.points.length > MOST_POINTS) this.points.shift();

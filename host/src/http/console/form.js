@@ -21,7 +21,14 @@ export function field(label, control, { hint = null, className = "" } = {}) {
     else control.removeAttribute("aria-invalid");
   };
   control.addEventListener("input", () => fail(null));
-  return { element, control, fail, get value() { return control.value; } };
+  return {
+    element,
+    control,
+    fail,
+    get value() {
+      return control.value;
+    },
+  };
 }
 
 /** A line of text. */
@@ -47,7 +54,12 @@ const COVERED_TYPE = CSS.supports("-webkit-text-security", "disc") ? "text" : "p
 
 /** A field for a secret: covered, with a button that shows it, and never remembered by the browser. */
 export function secretField(label, options = {}) {
-  const control = input({ type: COVERED_TYPE, class: "secret covered", "data-1p-ignore": true, "data-lpignore": "true" });
+  const control = input({
+    type: COVERED_TYPE,
+    class: "secret covered",
+    "data-1p-ignore": true,
+    "data-lpignore": "true",
+  });
   const made = field(label, control, options);
   const show = h("button", { type: "button", class: "quiet-button", "aria-pressed": "false" }, icon("shown"), "Show");
   const set = (isShown) => {
@@ -60,7 +72,14 @@ export function secretField(label, options = {}) {
   const row = h("div", { class: "joined" });
   control.replaceWith(row);
   row.append(control, show);
-  return { ...made, control, clear: () => { control.value = ""; set(false); } };
+  return {
+    ...made,
+    control,
+    clear: () => {
+      control.value = "";
+      set(false);
+    },
+  };
 }
 
 /** A form that does something when it is sent, once at a time, and says what went wrong. */
@@ -95,7 +114,12 @@ export function showProblem(element, error) {
   return fill(
     element,
     h("p", {}, icon("warning"), h("span", {}, `${error.message}${retry}`)),
-    findings.length > 0 && h("ul", {}, findings.map((finding) => h("li", {}, finding))),
+    findings.length > 0 &&
+      h(
+        "ul",
+        {},
+        findings.map((finding) => h("li", {}, finding)),
+      ),
   );
 }
 

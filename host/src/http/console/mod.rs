@@ -122,6 +122,7 @@ static PARTS: LazyLock<Vec<Part>> = LazyLock::new(|| {
         "charts.js",
         "dialog.js",
         "dom.js",
+        "drag.js",
         "events.js",
         "figures.js",
         "form.js",

@@ -114,10 +114,12 @@ export class Draft {
 
   /** The order as the service wants it: entries in the order of the file; flags that stay are null. */
   asked() {
-    return this.plugins.filter((plugin) => plugin.isEntry).map(({ name, tryfirst, trylast }) => {
-      const before = this.#before.find((plugin) => plugin.name === name);
-      const flag = (now, then) => (now === then ? null : now);
-      return { name, tryfirst: flag(tryfirst, before.tryfirst), trylast: flag(trylast, before.trylast) };
-    });
+    return this.plugins
+      .filter((plugin) => plugin.isEntry)
+      .map(({ name, tryfirst, trylast }) => {
+        const before = this.#before.find((plugin) => plugin.name === name);
+        const flag = (now, then) => (now === then ? null : now);
+        return { name, tryfirst: flag(tryfirst, before.tryfirst), trylast: flag(trylast, before.trylast) };
+      });
   }
 }

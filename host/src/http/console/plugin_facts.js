@@ -39,7 +39,11 @@ export function figuresOf(figures, handlers) {
   return [
     one("Verified", compact(total(outcomes)), `${count(total(outcomes))} verifications since the start`),
     one("Errors", compact(errors), `${count(errors)} errors since the start`, errors > 0 ? "bad" : ""),
-    one("p50", duration(percentile(latencies, figures.bounds, 0.5)), "Half of the verifications took at most that long"),
+    one(
+      "p50",
+      duration(percentile(latencies, figures.bounds, 0.5)),
+      "Half of the verifications took at most that long",
+    ),
     one("p99", duration(percentile(latencies, figures.bounds, 0.99)), "99 of 100 verifications took at most that long"),
   ];
 }
@@ -47,14 +51,28 @@ export function figuresOf(figures, handlers) {
 export function details(plugin) {
   const handler = plugin.rows.find((row) => row.kind === "handler") ?? plugin.rows[0];
   const facts = [
-    ["File", plugin.file], ["SHA-256", plugin.sha256], ["Version", plugin.version],
-    ["Compiler", handler.rustc], ["ABI level", handler.abi_level], ["Runs", handler.execution],
+    ["File", plugin.file],
+    ["SHA-256", plugin.sha256],
+    ["Version", plugin.version],
+    ["Compiler", handler.rustc],
+    ["ABI level", handler.abi_level],
+    ["Runs", handler.execution],
     ["Deadline", handler.deadline_ms && `${count(handler.deadline_ms)} ms`],
-    ["On an error", handler.on_error], ["Claims", handler.claims?.join(", ")],
-    ["Slow calls", handler.slow_calls], ["Since generation", handler.generation], ["Last failure", handler.last_failure],
+    ["On an error", handler.on_error],
+    ["Claims", handler.claims?.join(", ")],
+    ["Slow calls", handler.slow_calls],
+    ["Since generation", handler.generation],
+    ["Last failure", handler.last_failure],
   ];
   const shown = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return h("details", { class: "call-details" },
+  return h(
+    "details",
+    { class: "call-details" },
     h("summary", {}, "Details", h("span", { class: "hidden-text" }, ` of ${plugin.name}`)),
-    h("dl", { class: "facts" }, shown.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))));
+    h(
+      "dl",
+      { class: "facts" },
+      shown.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
+    ),
+  );
 }

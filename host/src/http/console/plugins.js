@@ -68,13 +68,36 @@ function showStatus({ status, warnings }, generation, notices) {
   notices.dataset.shown = text;
   fill(
     notices,
-    refused && h("div", { class: "problem" },
-      h("p", {}, icon("warning"), h("span", {}, "The latest reload was refused ", time(refused.at), "; what was there before goes on.")),
-      h("ul", {}, refused.findings.map((finding) => h("li", {}, finding)))),
-    warnings?.length > 0 && h("details", { class: "warnings" },
-      h("summary", {}, icon("warning"), counted(warnings.length, "warning")),
-      h("ul", {}, warnings.map((warning) => h("li", {}, typeof warning === "string" ? warning : warning.message ?? JSON.stringify(warning))))),
-    status.dropped_events > 0 && h("p", { class: "hint" },
-      `${counted(status.dropped_events, "event")} did not reach a sink that was too slow.`),
+    refused &&
+      h(
+        "div",
+        { class: "problem" },
+        h(
+          "p",
+          {},
+          icon("warning"),
+          h("span", {}, "The latest reload was refused ", time(refused.at), "; what was there before goes on."),
+        ),
+        h(
+          "ul",
+          {},
+          refused.findings.map((finding) => h("li", {}, finding)),
+        ),
+      ),
+    warnings?.length > 0 &&
+      h(
+        "details",
+        { class: "warnings" },
+        h("summary", {}, icon("warning"), counted(warnings.length, "warning")),
+        h(
+          "ul",
+          {},
+          warnings.map((warning) =>
+            h("li", {}, typeof warning === "string" ? warning : (warning.message ?? JSON.stringify(warning))),
+          ),
+        ),
+      ),
+    status.dropped_events > 0 &&
+      h("p", { class: "hint" }, `${counted(status.dropped_events, "event")} did not reach a sink that was too slow.`),
   );
 }

@@ -54,4 +54,8 @@ function rulesFault(rules, section) {
 }
 
 /** One to begin with: everything may be read. */
-export const EXAMPLE = JSON.stringify({ resources: { "*": { allow: ["GET", "HEAD", "OPTIONS"], block: ["*"] } } }, null, 2);
+export const EXAMPLE = JSON.stringify(
+  { resources: { "*": { allow: ["GET", "HEAD", "OPTIONS"], block: ["*"] } } },
+  null,
+  2,
+);

@@ -6,19 +6,39 @@ import { button, fill, h, icon } from "./dom.js";
 export function openShell(root, session, sections, signOut) {
   const main = h("main", { id: "content", tabindex: "-1" });
   const links = sections.map((section) =>
-    h("a", { href: `#${section.id}` }, icon(section.id), h("span", {}, section.title)));
+    h("a", { href: `#${section.id}` }, icon(section.id), h("span", {}, section.title)),
+  );
   const offline = h("div", { class: "offline", role: "status", hidden: true });
   const name = session.me.actor.id;
-  const who = h("div", { class: "who" },
+  const who = h(
+    "div",
+    { class: "who" },
     h("p", { title: name }, h("span", { class: "quiet" }, "Signed in as "), h("b", {}, name)),
-    h("button", { type: "button", class: "quiet-button", on: { click: signOut } }, icon("out"), h("span", {}, "Sign out")),
+    h(
+      "button",
+      { type: "button", class: "quiet-button", on: { click: signOut } },
+      icon("out"),
+      h("span", {}, "Sign out"),
+    ),
   );
   fill(
     root,
-    h("div", { class: "shell" },
-      h("header", { class: "top" },
+    h(
+      "div",
+      { class: "shell" },
+      h(
+        "header",
+        { class: "top" },
         h("div", { class: "brand" }, h("span", { class: "mark", "aria-hidden": "true" }), "token-host"),
-        h("nav", { "aria-label": "Sections" }, h("ul", {}, links.map((link) => h("li", {}, link)))),
+        h(
+          "nav",
+          { "aria-label": "Sections" },
+          h(
+            "ul",
+            {},
+            links.map((link) => h("li", {}, link)),
+          ),
+        ),
         who,
       ),
       h("div", { class: "page" }, offline, main),
@@ -30,7 +50,10 @@ export function openShell(root, session, sections, signOut) {
     const isOffline = Boolean(problem);
     if (offline.hidden === !isOffline) return;
     offline.hidden = !isOffline;
-    fill(offline, isOffline && [icon("warning"), h("span", {}, `${problem.message} What you see may be old; it is tried again.`)]);
+    fill(
+      offline,
+      isOffline && [icon("warning"), h("span", {}, `${problem.message} What you see may be old; it is tried again.`)],
+    );
   });
 
   let view = null;
@@ -58,7 +81,9 @@ export function openShell(root, session, sections, signOut) {
 
 /** The head of a section. */
 export function head(title, told, ...actions) {
-  return h("div", { class: "head" },
+  return h(
+    "div",
+    { class: "head" },
     h("div", {}, h("h1", { tabindex: "-1" }, title), h("p", { class: "lede" }, told)),
     actions.length > 0 && h("div", { class: "actions" }, actions),
   );
@@ -77,6 +102,11 @@ export function nothing(title, told, action = null) {
 /** What stands there when it could not be had. */
 export function failed(error, again) {
   const text = error.isOffline ? "It could not be loaded." : "The service did not give it.";
-  return h("div", { class: "nothing", role: "alert" },
-    h("p", { class: "nothing-title" }, text), h("p", {}, error.message), button("Try again", again));
+  return h(
+    "div",
+    { class: "nothing", role: "alert" },
+    h("p", { class: "nothing-title" }, text),
+    h("p", {}, error.message),
+    button("Try again", again),
+  );
 }

@@ -1,8 +1,15 @@
 // How things are said: text from outside made visible, times, durations and numbers.
 
-// Characters that turn text around, do not show, or control: C0, C1, bidirectional marks, zero widths, separators, tags.
-const UNSEEN =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]|\p{Cs}/gu;
+// Characters that do not show, or turn around what does.
+const UNSEEN = new RegExp(
+  [
+    // C0 and C1, and halves of characters.
+    "[\\u0000-\\u001f\\u007f-\\u009f]|\\p{Cs}",
+    // Directions, widths of nothing, separators, annotations, tags.
+    "[\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u{e0000}-\\u{e007f}]",
+  ].join("|"),
+  "gu",
+);
 
 /** Text from outside, with what does not show written out: `\u{202e}`. */
 export function visible(text) {
@@ -48,7 +55,12 @@ export function rate(perSecond) {
 /** Nanoseconds, in the unit that suits them. */
 export function duration(ns) {
   if (ns === null || !Number.isFinite(ns)) return "–";
-  const units = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
+  const units = [
+    [1e9, "s"],
+    [1e6, "ms"],
+    [1e3, "µs"],
+    [1, "ns"],
+  ];
   const [size, unit] = units.find(([size]) => ns >= size) ?? units[3];
   const value = ns / size;
   return `${value >= 100 ? Math.round(value) : Number(value.toPrecision(2))} ${unit}`;
@@ -70,8 +82,16 @@ export const exactly = (seconds) => {
   return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString().replace(".000Z", "Z");
 };
 
-const STEPS = [[60, "second", 1], [3600, "minute", 60], [86_400, "hour", 3600], [2_629_800, "day", 86_400]];
-const LONGER = [[31_557_600, "month", 2_629_800], [Infinity, "year", 31_557_600]];
+const STEPS = [
+  [60, "second", 1],
+  [3600, "minute", 60],
+  [86_400, "hour", 3600],
+  [2_629_800, "day", 86_400],
+];
+const LONGER = [
+  [31_557_600, "month", 2_629_800],
+  [Infinity, "year", 31_557_600],
+];
 
 /** How far a time in Unix seconds is from now: `3 days ago`, `in 2 hours`. */
 export function relative(seconds, now = Date.now() / 1000) {

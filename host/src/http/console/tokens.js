@@ -16,23 +16,48 @@ export const tokens = { id: "tokens", title: "Tokens", open };
 function open(session, main, signal) {
   const create = h("button", { type: "button", class: "primary" }, icon("plus"), h("span", {}, "New token"));
   create.addEventListener("click", () => createToken(session, search));
-  const whose = field("Whose", select([["everyone", "Everyone’s"], ["these", "Of these actors"]]));
+  const whose = field(
+    "Whose",
+    select([
+      ["everyone", "Everyone’s"],
+      ["these", "Of these actors"],
+    ]),
+  );
   const actors = field("Actors", input({ placeholder: "ann, bob" }), { hint: "Separated by commas." });
   const note = field("Note contains", input({ type: "search" }));
-  const state = field("State", select([
-    ["", "Any"], ["live", "Valid and not expired"], ["invalid", "Invalidated"], ["expired", "Expired"],
-  ]));
-  const unused = field("Not used for", select([
-    ["", "Any time"], ["7", "7 days"], ["30", "30 days"], ["90", "90 days"], ["180", "180 days"], ["365", "A year"],
-  ]));
+  const state = field(
+    "State",
+    select([
+      ["", "Any"],
+      ["live", "Valid and not expired"],
+      ["invalid", "Invalidated"],
+      ["expired", "Expired"],
+    ]),
+  );
+  const unused = field(
+    "Not used for",
+    select([
+      ["", "Any time"],
+      ["7", "7 days"],
+      ["30", "30 days"],
+      ["90", "90 days"],
+      ["180", "180 days"],
+      ["365", "A year"],
+    ]),
+  );
   const handler = field("Kept by", select([["", "First that can"]]));
   const results = h("section", { class: "results", "aria-label": "Found tokens" });
-  const fit = () => { actors.element.hidden = whose.value !== "these"; };
+  const fit = () => {
+    actors.element.hidden = whose.value !== "these";
+  };
   whose.control.addEventListener("change", fit);
   fit();
 
   const filter = () => {
-    const names = actors.value.split(",").map((name) => name.trim()).filter(Boolean);
+    const names = actors.value
+      .split(",")
+      .map((name) => name.trim())
+      .filter(Boolean);
     const isEmpty = whose.value === "these" && names.length === 0;
     actors.fail(isEmpty ? "Name at least one actor, or search everyone’s tokens." : null);
     if (isEmpty) return null;
@@ -46,14 +71,34 @@ function open(session, main, signal) {
     const wanted = filter();
     if (wanted) await showFound(session, wanted, handler.value || null, results, signal, search);
   };
-  const searching = form({ class: "search", role: "search" }, search,
-    h("div", { class: "search-fields" }, whose.element, actors.element, note.element, state.element, unused.element, handler.element),
-    h("div", { class: "search-actions" }, h("button", { type: "submit" }, icon("search"), h("span", {}, "Search"))));
-  fill(main, head("Tokens", "Those that a handler keeps. Signed tokens are kept nowhere, and cannot be listed.", create), searching.element, results);
-  session.api.get("plugins", {}, signal).then(({ plugins }) => {
-    const names = plugins.filter((row) => row.kind === "handler").map((row) => row.name);
-    handler.control.append(...names.map((name) => h("option", { value: name }, name)));
-  }).catch(() => {});
+  const searching = form(
+    { class: "search", role: "search" },
+    search,
+    h(
+      "div",
+      { class: "search-fields" },
+      whose.element,
+      actors.element,
+      note.element,
+      state.element,
+      unused.element,
+      handler.element,
+    ),
+    h("div", { class: "search-actions" }, h("button", { type: "submit" }, icon("search"), h("span", {}, "Search"))),
+  );
+  fill(
+    main,
+    head("Tokens", "Those that a handler keeps. Signed tokens are kept nowhere, and cannot be listed.", create),
+    searching.element,
+    results,
+  );
+  session.api
+    .get("plugins", {}, signal)
+    .then(({ plugins }) => {
+      const names = plugins.filter((row) => row.kind === "handler").map((row) => row.name);
+      handler.control.append(...names.map((name) => h("option", { value: name }, name)));
+    })
+    .catch(() => {});
   search();
 }
 
@@ -72,7 +117,13 @@ async function showFound(session, filter, handler, results, signal, again) {
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
     if (error.status === 501) {
-      fill(results, nothing("Nothing keeps tokens here", "No handler of this service keeps a list of its tokens. The database plugin does."));
+      fill(
+        results,
+        nothing(
+          "Nothing keeps tokens here",
+          "No handler of this service keeps a list of its tokens. The database plugin does.",
+        ),
+      );
     } else {
       fill(results, failed(error, again));
     }
@@ -84,11 +135,25 @@ async function showFound(session, filter, handler, results, signal, again) {
   }
   const body = h("tbody", {});
   const columns = ["Token", "Actor", "Note", "Made", "Last used", "Expires", "State"];
-  const table = h("table", { class: "cards" },
-    h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col" }, column)))), body);
+  const table = h(
+    "table",
+    { class: "cards" },
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        columns.map((column) => h("th", { scope: "col" }, column)),
+      ),
+    ),
+    body,
+  );
   const shown = h("p", { class: "hint", role: "status" });
   const more = button("Show more", () => load());
-  const many = button("Invalidate all of these…", () => invalidateMany(session, filter, handler, again), { class: "danger" });
+  const many = button("Invalidate all of these…", () => invalidateMany(session, filter, handler, again), {
+    class: "danger",
+  });
   let next = null;
   const add = (found) => {
     next = found.next;
@@ -114,14 +179,19 @@ function row(session, token, handler) {
   const draw = (now) => {
     const cell = (label, ...content) => h("td", { "data-label": label }, ...content);
     const look = button(now.hint ?? `#${now.id}`, () => showToken(session, now, handler, draw), { class: "link" });
-    fill(element,
+    fill(
+      element,
       h("th", { scope: "row" }, look),
       cell("Actor", h("span", { class: "wrap" }, shortened(now.actor_id, 60))),
-      cell("Note", now.note ? h("span", { class: "wrap" }, shortened(now.note, 80)) : h("span", { class: "quiet" }, "–")),
+      cell(
+        "Note",
+        now.note ? h("span", { class: "wrap" }, shortened(now.note, 80)) : h("span", { class: "quiet" }, "–"),
+      ),
       cell("Made", time(now.created_at)),
       cell("Last used", time(now.last_used_at)),
       cell("Expires", now.expires_at ? time(now.expires_at) : h("span", { class: "quiet" }, "never")),
-      cell("State", statePill(now)));
+      cell("State", statePill(now)),
+    );
   };
   draw(token);
   return element;
@@ -130,9 +200,15 @@ function row(session, token, handler) {
 /** What a token is by now. */
 export function statePill(token) {
   const isExpired = token.expires_at && token.expires_at <= Date.now() / 1000;
-  const [name, text] = !token.valid ? ["tripped", "Invalidated"] : isExpired ? ["probing", "Expired"] : ["serving", "Valid"];
+  const [name, text] = !token.valid
+    ? ["tripped", "Invalidated"]
+    : isExpired
+      ? ["probing", "Expired"]
+      : ["serving", "Valid"];
   return [
     h("span", { class: `pill is-${name}` }, h("span", { class: "dot", "aria-hidden": "true" }), text),
-    token.deprecated && token.valid && h("span", { class: "pill is-probing", title: "Its generator is deprecated: replace it" }, "Deprecated"),
+    token.deprecated &&
+      token.valid &&
+      h("span", { class: "pill is-probing", title: "Its generator is deprecated: replace it" }, "Deprecated"),
   ];
 }
