@@ -63,10 +63,8 @@ pub use path_pattern::PathPattern;
 #[cfg(feature = "tower")]
 pub(crate) use problem::TOKEN_DEPRECATED;
 pub use refusal::Refusal;
-#[cfg(feature = "http")]
-pub(crate) use requirement::OWN_ACTIONS;
 pub(crate) use requirement::scopes_of;
-pub use requirement::{RequiredAction, RequiredResource, Requirement};
+pub use requirement::{OWN_ACTIONS, RequiredAction, RequiredResource, Requirement};
 pub use rules::{Found, HostPattern, Rule, Rules, Target};
 pub use settings::AuthenticateSettings;
 pub use subject::{Subject, client_address};

@@ -103,9 +103,8 @@ impl Requirement {
     }
 }
 
-/// The actions that a token must name to be good for the host itself: who may make tokens of their own must not.
-#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only the service lets users make tokens"))]
-pub(crate) const OWN_ACTIONS: [&str; 5] = ["admin", "introspect", "revoke", "tokenreview", "kubernetes"];
+/// The actions that a token must name to be good for the host itself. Who makes tokens of their own must not name them.
+pub const OWN_ACTIONS: [&str; 5] = ["admin", "introspect", "revoke", "tokenreview", "kubernetes"];
 
 /// The claims that hold scopes.
 const SCOPE_CLAIMS: [&str; 3] = ["scope", "scopes", "scp"];

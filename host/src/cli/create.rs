@@ -4,7 +4,9 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use token_host::{CreateToken, TokenDetails, TokenKind, TokenRestrictions, token_plugin_api::action_name};
+use token_host::{
+    CreateToken, TokenDetails, TokenKind, TokenRestrictions, authenticate::OWN_ACTIONS, token_plugin_api::action_name,
+};
 
 use super::{exit::Failure, filter::json, host, lifetime, output::Output};
 
@@ -97,7 +99,7 @@ impl Create {
         request.expires_after = self.expires_after;
         request.restrictions = self.restrictions();
         for action in request.restrictions.iter().flat_map(TokenRestrictions::actions) {
-            if action_name(action).is_none() {
+            if action_name(action).is_none() && !OWN_ACTIONS.contains(&action) {
                 output.note(&format!("unknown action: {action}, expected one of Datasette's, or of your own"));
             }
         }
