@@ -102,7 +102,7 @@ impl Http2 {
     /// # Panics
     ///
     /// When it does neither.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn next_frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.fill(&mut head)?;
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
@@ -114,7 +114,7 @@ impl Http2 {
     /// The next frame that fits, and settles what the protocol asks for meanwhile; `None`: the connection was closed.
     pub fn wait_for(&mut self, fits: impl Fn(&Frame) -> bool) -> Option<Frame> {
         loop {
-            let frame = self.next()?;
+            let frame = self.next_frame()?;
             match frame.kind {
                 _ if fits(&frame) => return Some(frame),
                 Self::SETTINGS if frame.flags == 0 => _ = self.send(Self::SETTINGS, Self::END_STREAM, 0, &[]),

@@ -95,7 +95,7 @@ impl Gate {
 
     /// That it serves still, and that its log, from the beginning to its end, holds neither tokens nor secrets.
     #[track_caller]
-    pub(crate) fn is_unharmed(mut self) {
+    pub(crate) fn proves_unharmed(mut self) {
         self.serves();
         self.daemon.terminate();
         let status = self.daemon.end();
@@ -157,5 +157,5 @@ fn the_log_holds_nothing_that_could_be_replayed() {
     ] {
         assert!((200..500).contains(&gate.ask(&request).status), "{request}");
     }
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }

@@ -44,7 +44,7 @@ fn streams_that_are_reset_at_once_are_refused_in_the_end() {
     }
     assert!(!is_open || connection.error() == Some(Http2::ENHANCE_YOUR_CALM), "nobody does that ten thousand times");
     is_bounded(&mut gate, before);
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_head_without_an_end_ends_the_connection() {
         gate.serves();
     }
     is_bounded(&mut gate, before);
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_head_that_unpacks_to_far_more_is_431() {
         goes_on(&mut connection);
     }
     is_bounded(&mut gate, before);
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 fn flag_of_end(is_end: bool) -> u8 {
@@ -125,7 +125,7 @@ fn frames_that_want_an_answer_are_not_collected() {
         gate.serves();
         is_bounded(&mut gate, before);
     }
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn frames_out_of_place_end_the_connection_with_a_reason() {
         assert!(reason.is_some(), "{what}");
         assert!(connection.wait_for(|_| false).is_none(), "{what}");
     }
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn what_a_request_is_called_is_read_strictly() {
     }
     let websocket = [&GET[..], &[(":protocol", "websocket")]].concat();
     assert_eq!(status(&websocket), None);
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -286,5 +286,5 @@ fn who_reads_byte_by_byte_is_let_go_of() {
         read += 1;
     }
     assert!(read >= 100, "it did read: {read}");
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }

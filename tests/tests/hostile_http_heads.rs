@@ -65,7 +65,7 @@ fn the_end_of_a_body_has_one_meaning_or_the_connection_ends() {
         let statuses = gate.statuses(request);
         assert!(statuses.len() <= 2 && (401..=405).contains(&statuses[0]), "{method} {path}: {statuses:?}");
     }
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn heads_that_are_read_in_two_ways_are_refused() {
     for lines in [&b"X-A: a\tb"[..], b"X-A: \xe9", b"X_A: a", b"X-A:", b"X-A:a", b"X-A: a\nX-B: b"] {
         assert_eq!(gate.statuses(get(lines)), [401, 200], "{}", lines.escape_ascii());
     }
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_request_is_to_one_host() {
         let expected = if status == 200 { (200, "") } else { (401, "400") };
         assert_eq!((reply.status, reply.header("x-error-status")), expected, "{head:?}");
     }
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn what_is_too_long_is_431_and_ends_the_connection() {
     let short = Gate::with("max_header_bytes = 8192");
     assert_eq!(short.statuses(get(format!("X-A: {}", "a".repeat(8192)))), [431]);
     assert_eq!(short.statuses(get(format!("X-A: {}", "a".repeat(7000)))), [401, 200]);
-    short.is_unharmed();
-    gate.is_unharmed();
+    short.proves_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn targets_of_every_form_have_an_answer() {
     assert_eq!(gate.statuses("GET /healthz HTTP/1.0\r\n\r\n"), [200]);
     assert_eq!(gate.statuses("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), [200, 200]);
     assert_eq!(gate.statuses("\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), [200, 200]);
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn nobody_is_upgraded_and_nothing_is_echoed() {
     }
     let reply = gate.ask(format!("TRACE /healthz HTTP/1.1\r\nHost: a\r\nCookie: {CANARY}\r\n\r\n"));
     assert!(!reply.body.contains(CANARY) && !format!("{:?}", reply.headers).contains(CANARY), "{reply:?}");
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -242,5 +242,5 @@ fn what_is_no_http_at_all_is_closed() {
         let is_answer = said.is_empty() || said.starts_with(b"HTTP/1.1 400") || garbage.starts_with(b"PRI * HTTP/2.0");
         assert!(is_answer, "{}: {}", garbage.escape_ascii(), said.escape_ascii());
     }
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }

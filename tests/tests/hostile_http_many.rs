@@ -50,7 +50,7 @@ fn ten_thousand_connections_that_do_nothing_keep_nobody_waiting() {
     let (after, allowed) = (gate.memory_mib(), count as u64 * 30 / 1024);
     assert!(after <= before + allowed, "{count} connections took {before} MiB to {after} MiB");
     drop(idle);
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn one_connection_too_many_is_503() {
         let metrics = gate.ask("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body;
         metrics.contains("token_host_http_connections 1\n").then_some(())
     });
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -92,5 +92,5 @@ fn one_stream_too_many_is_refused_alone() {
     // There is an end to those that wait.
     connection.send(Http2::DATA, Http2::END_STREAM, 1, b"grant_type=none");
     assert_eq!(connection.first_status(1), Some(400));
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }

@@ -49,7 +49,7 @@ fn a_head_that_does_not_end_ends_the_connection() {
         joined("the end of the attack", dripping);
         gate.serves();
     }
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_body_that_does_not_end_is_408_and_ends_the_connection() {
     send(&mut stream, gate.good().replace("\r\n\r\n", "\r\nContent-Length: 10000\r\n\r\n"));
     let said = until_closed(&mut stream);
     assert!(status(&said).starts_with("HTTP/1.1 200"), "{}", said.escape_ascii());
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn bodies_of_a_wrong_kind_or_length_are_refused() {
     stream.shutdown(Shutdown::Write).unwrap();
     let said = until_closed(&mut stream);
     assert!(said.is_empty() || status(&said).starts_with("HTTP/1.1 400"), "{}", said.escape_ascii());
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn who_does_not_read_is_let_go_of() {
     }
     let after = gate.memory_mib();
     assert!(after < before + 100, "{before} MiB, then {after}");
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
 
 #[test]
@@ -172,5 +172,5 @@ fn a_connection_of_http_2_on_which_nothing_happens_is_ended() {
         deaf.request(stream * 2 + 1, &head);
     }
     assert!(deaf.wait_for(|_| false).is_none());
-    gate.is_unharmed();
+    gate.proves_unharmed();
 }
