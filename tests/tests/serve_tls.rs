@@ -187,7 +187,7 @@ fn what_is_wrong_with_the_files_is_said_at_once_and_nothing_starts() {
 
     install(&scratch, "server");
     fs::copy(data("authority.pem"), &clients).unwrap();
-    fs::copy(data("renewed.key"), &key).unwrap();
+    fs::write(&key, fs::read(data("renewed.key")).unwrap()).unwrap();
     let said = start(&scratch);
     let expected = format!("the certificate {} cannot be used with the key {}: ", shown(&cert), shown(&key));
     assert!(said.contains(&expected), "{said}");
@@ -203,8 +203,12 @@ fn a_key_that_others_can_read_is_a_warning() {
     let scratch = scratch("", "");
     set_mode(&scratch.join("key.pem"), 0o640);
     let (daemon, address) = serving(&scratch);
-    let key = scratch.join("key.pem");
-    daemon.wait_for_log(&format!("the key {} is open to others (mode 640), expected mode 600", key.display()));
+    let warning =
+        format!("the key {} is open to others (mode 640), expected mode 600", scratch.join("key.pem").display());
+    daemon.wait_for_log(&warning);
+    let checked = scratch.run(["check"]);
+    assert!(checked.stdout.contains(&format!("warning: [http.tls]: {warning}")), "{checked}");
+    assert_eq!(checked.code(), 0, "{checked}");
     assert_eq!(CLIENT.ask(address).unwrap(), 200);
 }
 

@@ -12,9 +12,9 @@ use super::{builder, exit::Failure, output::Output};
 
 /// Prints the findings; refused when one of them is an error.
 pub(crate) fn run(config: &Path, output: &Output) -> Result<(), Failure> {
-    let checked = builder(config).check().and_then(|host| http::check(&host).map(|()| host));
-    let (findings, ok) = match &checked {
-        Ok(host) => (host.warnings(), true),
+    let checked = builder(config).check().and_then(|host| Ok((http::check(&host)?, host)));
+    let (findings, ok): (Vec<Finding>, _) = match &checked {
+        Ok((warnings, host)) => (host.warnings().into_iter().chain(warnings.iter().cloned()).collect(), true),
         Err(error) => (error.findings().to_vec(), false),
     };
     let findings: Vec<Finding> = findings.into_iter().chain(of_this_program()).collect();
@@ -28,7 +28,7 @@ pub(crate) fn run(config: &Path, output: &Output) -> Result<(), Failure> {
     }
     match checked {
         Ok(_) if output.is_json() => Ok(()),
-        Ok(host) => {
+        Ok((_, host)) => {
             let rows = host.plugins();
             let handlers = rows.iter().filter(|row| row.kind == "handler").count();
             output.line(&format!("{}: good, {handlers} of {} registrations are handlers", config.display(), rows.len()))

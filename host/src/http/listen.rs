@@ -4,12 +4,12 @@
 use std::os::unix::net::UnixListener;
 use std::{io, net::TcpListener, sync::Arc};
 
-use super::tls::Tls;
+use super::tls::{self, Read, Tls};
 #[cfg(unix)]
 use super::{systemd, unix_socket::SocketFile};
 use crate::{
     builder::Source,
-    config::{Finding, HttpSettings, Listen, Origin},
+    config::{Finding, HttpSettings, Listen, Origin, Severity},
     error::{Error, ErrorKind},
     host::Host,
 };
@@ -49,7 +49,14 @@ pub(super) struct Started {
 pub fn listen(host: &Host, places: &[Listen]) -> Result<Vec<Listener>, Error> {
     let registry = host.0.registry.load_full();
     let (generation, settings) = (registry.generation, Arc::clone(&registry.http));
-    let tls = certificate(host, &settings, generation)?.map(Arc::new);
+    let tls = match &settings.tls {
+        Some(tls) => {
+            let Read { config, warning } = tls::read(tls);
+            tls::warn(warning);
+            Some(Arc::new(Tls::new(config.map_err(|problems| unusable(host, problems))?, generation)))
+        }
+        None => None,
+    };
     let places = if places.is_empty() { settings.listen.clone() } else { places.to_vec() };
     let started = Arc::new(Started { generation, settings, places });
     let mut listeners = Vec::new();
@@ -66,14 +73,21 @@ pub fn listen(host: &Host, places: &[Listen]) -> Result<Vec<Listener>, Error> {
 }
 
 /// Whether the service could start on a host's configuration, as far as can be told without opening a socket: whether the
-/// certificate is good.
+/// certificate is good. What is not as it should be, and keeps it from nothing.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Config`], with every finding.
-pub fn check(host: &Host) -> Result<(), Error> {
+pub fn check(host: &Host) -> Result<Vec<Finding>, Error> {
     let registry = host.0.registry.load_full();
-    certificate(host, &registry.http, registry.generation).map(drop)
+    let Some(settings) = &registry.http.tls else { return Ok(Vec::new()) };
+    let Read { config, warning } = tls::read(settings);
+    config.map_err(|problems| unusable(host, problems))?;
+    let warning = warning.map(|message| Finding {
+        severity: Severity::Warning,
+        ..Finding::error(&origin(host), format!("[http.tls]: {message}"))
+    });
+    Ok(warning.into_iter().collect())
 }
 
 impl Listener {
@@ -149,16 +163,18 @@ fn shown(place: &Listen) -> String {
     }
 }
 
-fn certificate(host: &Host, settings: &HttpSettings, generation: u64) -> Result<Option<Tls>, Error> {
-    let read = settings.tls.as_ref().map(|settings| Tls::read(settings, generation)).transpose();
-    read.map_err(|problems| {
-        let origin = match &host.0.source {
-            Source::File(path) => Origin::File(path.clone()),
-            Source::Nothing | Source::Text { .. } => Origin::Text,
-        };
-        let finding = |problem| Finding::error(&origin, format!("[http.tls]: {problem}"));
-        Error::from_findings(ErrorKind::Config, problems.into_iter().map(finding).collect())
-    })
+/// The error of a host whose certificate has these problems.
+fn unusable(host: &Host, problems: Vec<String>) -> Error {
+    let origin = origin(host);
+    let finding = |problem| Finding::error(&origin, format!("[http.tls]: {problem}"));
+    Error::from_findings(ErrorKind::Config, problems.into_iter().map(finding).collect())
+}
+
+fn origin(host: &Host) -> Origin {
+    match &host.0.source {
+        Source::File(path) => Origin::File(path.clone()),
+        Source::Nothing | Source::Text { .. } => Origin::Text,
+    }
 }
 
 /// Whoever connects to one of these waits for ever.

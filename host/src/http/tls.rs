@@ -16,7 +16,7 @@ use rustls::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject},
     },
-    server::WebPkiClientVerifier,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -43,18 +43,14 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Reads certificate, key and authority, for this generation.
-    ///
-    /// # Errors
-    ///
-    /// Everything that is wrong with them.
-    pub(super) fn read(settings: &TlsSettings, generation: u64) -> Result<Self, Vec<String>> {
-        Ok(Self {
-            serving: ArcSwap::from_pointee(read(settings)?),
+    /// Serves this, which was read for this generation.
+    pub(super) fn new(config: ServerConfig, generation: u64) -> Self {
+        Self {
+            serving: ArcSwap::from_pointee(config),
             generation: AtomicU64::new(generation),
             reading: Mutex::default(),
             handshakes: AtomicUsize::default(),
-        })
+        }
     }
 
     /// Reads the files again when the host has a new generation. What is wrong with them is logged, and the old certificate
@@ -74,8 +70,11 @@ impl Tls {
         let settings = host.0.registry.load().http.tls.clone();
         if let Some(settings) = settings {
             match tokio::task::spawn_blocking(move || read(&settings)).await {
-                Ok(Ok(config)) => self.serving.store(Arc::new(config)),
-                Ok(Err(problems)) => {
+                Ok(Read { config: Ok(config), warning }) => {
+                    warn(warning);
+                    self.serving.store(Arc::new(config));
+                }
+                Ok(Read { config: Err(problems), .. }) => {
                     let problems = problems.join("; ");
                     tracing::error!(target: "http", generation, "the old certificate goes on: {problems}");
                 }
@@ -123,25 +122,49 @@ const MAX_CERTIFICATES_BYTES: usize = 1 << 20;
 /// More than any key.
 const MAX_KEY_BYTES: usize = 64 << 10;
 
-fn read(settings: &TlsSettings) -> Result<ServerConfig, Vec<String>> {
+/// What the files of a certificate come to.
+pub(super) struct Read {
+    /// What to serve, or everything that is wrong with the files.
+    pub(super) config: Result<ServerConfig, Vec<String>>,
+    /// What is not as it should be with them.
+    pub(super) warning: Option<String>,
+}
+
+/// Says in the log what is not as it should be.
+pub(super) fn warn(warning: Option<String>) {
+    if let Some(warning) = warning {
+        tracing::warn!(target: "http", "{warning}");
+    }
+}
+
+/// Reads certificate, key and authority.
+pub(super) fn read(settings: &TlsSettings) -> Read {
+    let mut warning = None;
     let chain = certificates("certificate", &settings.certificate);
-    let key = key(&settings.key);
+    let key = key(&settings.key, &mut warning);
     let clients = settings.client_authority.as_deref().map(client_verifier).transpose();
-    let (chain, key, clients) = match (chain, key, clients) {
-        (Ok(chain), Ok(key), Ok(clients)) => (chain, key, clients),
-        (chain, key, clients) => {
-            return Err([chain.err(), key.err(), clients.err()].into_iter().flatten().collect());
-        }
+    let config = match (chain, key, clients) {
+        (Ok(chain), Ok(key), Ok(clients)) => server_config(settings, chain, key, clients).map_err(|wrong| vec![wrong]),
+        (chain, key, clients) => Err([chain.err(), key.err(), clients.err()].into_iter().flatten().collect()),
     };
+    Read { config, warning }
+}
+
+fn server_config(
+    settings: &TlsSettings,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, String> {
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| vec![error.to_string()])?;
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let builder = match clients {
         Some(clients) => builder.with_client_cert_verifier(clients),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| {
         let (certificate, key) = (settings.certificate.display(), settings.key.display());
-        vec![format!("the certificate {certificate} cannot be used with the key {key}: {error}")]
+        format!("the certificate {certificate} cannot be used with the key {key}: {error}")
     })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -160,13 +183,13 @@ fn certificates(what: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>,
 }
 
 /// As with other secrets, a file that others can read is a warning.
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+fn key(path: &Path, warning: &mut Option<String>) -> Result<PrivateKeyDer<'static>, String> {
     let shown = path.display();
     let unusable = |problem: &str| format!("the key {shown} cannot be used: {problem}");
     let (bytes, metadata) =
         bounded_file::read(path, MAX_KEY_BYTES).map_err(|problem| unusable(&problem.to_string()))?;
     if let Some(mode) = secret_file::open_to_others(&metadata) {
-        tracing::warn!(target: "http", "the key {shown} is open to others (mode {mode:o}), expected mode 600");
+        *warning = Some(format!("the key {shown} is open to others (mode {mode:o}), expected mode 600"));
     }
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
         pem::Error::NoItemsFound => unusable("expected a private key in PEM, without a passphrase, found none"),
@@ -175,7 +198,7 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     })
 }
 
-fn client_verifier(path: &Path) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, String> {
+fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let unusable =
         |problem: &dyn std::fmt::Display| format!("the client authority {} cannot be used: {problem}", path.display());
     let mut roots = RootCertStore::empty();
