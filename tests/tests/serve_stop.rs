@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use token_host_tests::{Daemon, PATIENCE, Plugin, Reply, Scratch, exchange_on, joined, wait_until};
+use token_host_tests::{Daemon, Http2, PATIENCE, Plugin, Reply, Scratch, exchange_on, joined, wait_until};
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -187,63 +187,18 @@ fn what_was_answered_last_is_in_the_audit_file() {
 
 #[test]
 fn http2_is_told_to_go_away_and_its_streams_are_finished() {
-    const SETTINGS: u8 = 4;
-    const PING: u8 = 6;
-    const GO_AWAY: u8 = 7;
-    const HEADERS: u8 = 1;
-
     let slow = Slow::new("slow", "");
     let (mut daemon, address) = serving(&slow.scratch);
-    let mut stream = connection(address);
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-    frame(&mut stream, SETTINGS, 0, 0, &[]);
-    // GET, http, `/auth`, and the token: literals without indexing.
-    let mut block = vec![0x82, 0x86, 0x04, 5];
-    block.extend(b"/auth");
-    let (name, value) = ("authorization", "Bearer any");
-    block.extend([0, name.len() as u8]);
-    block.extend(name.as_bytes());
-    block.push(value.len() as u8);
-    block.extend(value.as_bytes());
-    // The end of the headers and of the stream.
-    frame(&mut stream, HEADERS, 0b101, 1, &block);
+    let mut connection = Http2::connect(address, &[]);
+    let head = [(":method", "GET"), (":scheme", "http"), (":path", "/auth"), (":authority", "a")];
+    connection.request(1, &[&head[..], &[("authorization", "Bearer any")]].concat());
     slow.is_asked();
     daemon.terminate();
-    let mut seen = Vec::new();
-    while let Some((kind, flags, stream_id, payload)) = next_frame(&mut stream) {
-        match kind {
-            SETTINGS if flags == 0 => frame(&mut stream, SETTINGS, 1, 0, &[]),
-            // After the answer to its ping it knows which streams there are.
-            PING if flags == 0 => frame(&mut stream, PING, 1, 0, &payload),
-            GO_AWAY => {
-                seen.push(("away", u32::from_be_bytes(payload[..4].try_into().unwrap())));
-                slow.let_go();
-            }
-            HEADERS => {
-                assert_eq!(payload[0], 0x88, "the answer is 200");
-                seen.push(("answer", stream_id));
-            }
-            _ => {}
-        }
-    }
-    assert_eq!(seen.first().map(|first| first.0), Some("away"), "{seen:?}");
-    assert!(seen.contains(&("answer", 1)), "{seen:?}");
+    // After the answer to its ping it knows which streams there are.
+    connection.wait_for(|frame| frame.kind == Http2::GO_AWAY).expect("it says that it goes");
+    slow.let_go();
+    let answer = connection.wait_for(|frame| frame.stream == 1).expect("it is answered");
+    assert_eq!((answer.kind, answer.payload[0]), (Http2::HEADERS, 0x88), "the answer is 200");
+    while connection.next_frame().is_some() {}
     assert_eq!(daemon.end().code(), Some(0), "{}", daemon.log());
-}
-
-fn frame(stream: &mut TcpStream, kind: u8, flags: u8, stream_id: u32, payload: &[u8]) {
-    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream_id.to_be_bytes());
-    bytes.extend(payload);
-    // What is closed already needs no answer.
-    let _ = stream.write_all(&bytes);
-}
-
-fn next_frame(stream: &mut TcpStream) -> Option<(u8, u8, u32, Vec<u8>)> {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).ok()?;
-    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-    stream.read_exact(&mut payload).ok()?;
-    Some((head[3], head[4], u32::from_be_bytes(head[5..].try_into().unwrap()), payload))
 }
