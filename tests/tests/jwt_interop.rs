@@ -63,7 +63,7 @@ fn key_sets_of_the_crate() {
 fn private_jwks_of_libraries_sign() {
     let Some(mut python) = skipped("private_jwks_of_libraries_sign", JwtLibraries::of_python()) else { return };
     let Some(mut node) = skipped("private_jwks_of_libraries_sign", JwtLibraries::of_node()) else { return };
-    let mut signed = 0;
+    let (mut signed, mut ours) = (0, Ours::new());
     // The crate writes public ones alone.
     let writers = OF_PYTHON.iter().map(|library| (library, true)).chain([(&OF_NODE[0], false)]);
     for ((library, unsupported), is_python) in writers {
@@ -72,7 +72,7 @@ fn private_jwks_of_libraries_sign() {
             let (private, public) = keys(algorithm);
             let jwk = libraries.export(JwtUse { library, algorithm, key: &private });
             assert!(jwk["d"].is_string(), "{library} {algorithm}: it is private");
-            let (ours, _scratch) = host(&key_settings(algorithm, &JwtKey::Jwk(jwk)));
+            let ours = ours.with(&key_settings(algorithm, &JwtKey::Jwk(jwk)));
             let token = ours.create_token_blocking(&request(library)).unwrap().token;
             let with = JwtUse { library, algorithm, key: &public };
             let theirs = libraries.decode(with, &token, Some(ISSUER), Some(AUDIENCE));
@@ -93,10 +93,11 @@ struct Pairs {
 
 fn both_directions(libraries: &mut JwtLibraries, which: &[Library]) -> Pairs {
     let mut pairs = Pairs::default();
+    let (mut maker, mut verifier) = (Ours::new(), Ours::new());
     for algorithm in ALGORITHMS {
         let (private, public) = keys(algorithm);
-        let (maker, _makers_scratch) = host(&key_settings(algorithm, &private));
-        let (verifier, _verifiers_scratch) = host(&key_settings(algorithm, &public));
+        let maker = maker.with(&key_settings(algorithm, &private));
+        let verifier = verifier.with(&key_settings(algorithm, &public));
         for (library, unsupported) in which {
             let [private, public] = [&private, &public].map(|key| JwtUse { library, algorithm, key });
             if unsupported.contains(&algorithm) {
@@ -105,9 +106,9 @@ fn both_directions(libraries: &mut JwtLibraries, which: &[Library]) -> Pairs {
                 pairs.unsupported += 1;
                 continue;
             }
-            they_make(libraries, private, &verifier);
+            they_make(libraries, private, verifier);
             pairs.they_made += 1;
-            we_make(libraries, public, &maker);
+            we_make(libraries, public, maker);
             pairs.we_made += 1;
         }
     }
@@ -148,6 +149,7 @@ fn we_make(libraries: &mut JwtLibraries, with: JwtUse<'_>, maker: &Host) {
 /// Has libraries write public keys as JWKs, and gives us these in a set, and one by one. How many there were.
 fn key_sets(libraries: &mut JwtLibraries, which: &[Library]) -> usize {
     let mut count = 0;
+    let (mut of_set, mut of_pem, mut of_jwk) = (Ours::new(), Ours::new(), Ours::new());
     for (library, unsupported) in which {
         let written = key_pairs(unsupported).map(|algorithm| {
             let (_, public) = keys(algorithm);
@@ -159,16 +161,16 @@ fn key_sets(libraries: &mut JwtLibraries, which: &[Library]) -> usize {
         });
         let written: Vec<(&str, Value)> = written.collect();
         let set = json!({ "keys": written.iter().map(|(_, jwk)| jwk).collect::<Vec<_>>() });
-        let (of_set, _sets_scratch) = host_of_set(&set);
+        let of_set = of_set.with_set(library, &set);
         for (algorithm, jwk) in written {
             let (private, public) = keys(algorithm);
-            let [(of_pem, _pems_scratch), (of_jwk, _jwks_scratch)] = [public, JwtKey::Jwk(jwk)]
-                .map(|key| host(&format!("{}kid = '{algorithm}'", key_settings(algorithm, &key))));
+            let settings = |key| format!("{}kid = '{algorithm}'", key_settings(algorithm, &key));
+            let (of_pem, of_jwk) = (of_pem.with(&settings(public)), of_jwk.with(&settings(JwtKey::Jwk(jwk))));
             let with = JwtUse { library, algorithm, key: &private };
             let token = libraries.encode(with, &claims(), &json!({ "kid": algorithm })).unwrap();
             let mut expected = Ok(actor_of(&payload(&token)));
             for (what, token) in [("the token", token.clone())].into_iter().chain(changed(&token)) {
-                for (form, host) in [("PEM", &of_pem), ("JWK", &of_jwk), ("set", &of_set)] {
+                for (form, host) in [("PEM", of_pem), ("JWK", of_jwk), ("set", of_set)] {
                     assert_eq!(judged(host, &token), expected, "{library} {algorithm}, {form}: {what}");
                 }
                 expected = Err(Refused);
@@ -183,6 +185,7 @@ fn key_sets(libraries: &mut JwtLibraries, which: &[Library]) -> usize {
 fn a_set_as_a_library_writes_it_needs_neither_names_nor_algorithms() {
     let test = "a_set_as_a_library_writes_it_needs_neither_names_nor_algorithms";
     let Some(mut libraries) = skipped(test, JwtLibraries::of_python()) else { return };
+    let mut ours = Ours::new();
     for library in ["pyjwt", "joserfc"] {
         let algorithms = ["RS256", "ES256", "ES384", "ES512", "EdDSA"];
         let written = algorithms.map(|algorithm| {
@@ -190,12 +193,12 @@ fn a_set_as_a_library_writes_it_needs_neither_names_nor_algorithms() {
             libraries.export(JwtUse { library, algorithm, key: &public })
         });
         assert!(written.iter().all(|jwk| jwk.get("alg").is_none() && jwk.get("kid").is_none()), "{written:?}");
-        let (ours, _scratch) = host_of_set(&json!({ "keys": written }));
+        let ours = ours.with_set(library, &json!({ "keys": written }));
         for algorithm in algorithms {
             let (private, _) = keys(algorithm);
             let with = JwtUse { library, algorithm, key: &private };
             let token = libraries.encode(with, &claims(), &json!({})).unwrap();
-            assert_eq!(judged(&ours, &token), Ok(actor_of(&payload(&token))), "{library} {algorithm}");
+            assert_eq!(judged(ours, &token), Ok(actor_of(&payload(&token))), "{library} {algorithm}");
         }
     }
 }
@@ -203,7 +206,8 @@ fn a_set_as_a_library_writes_it_needs_neither_names_nor_algorithms() {
 #[test]
 fn a_token_is_good_from_the_moment_it_is_made() {
     let (key, _) = keys("HS256");
-    let (ours, _scratch) = host(&key_settings("HS256", &key));
+    let mut ours = Ours::new();
+    let ours = ours.with(&key_settings("HS256", &key));
     let with = JwtUse { library: "jsonwebtoken", algorithm: "HS256", key: &key };
     for _ in 0..3 {
         // At the turn of a second, where it shows when our clock is behind the others'.
@@ -212,7 +216,7 @@ fn a_token_is_good_from_the_moment_it_is_made() {
             thread::yield_now();
         }
         let token = JwtLibraries::of_rust().encode(with, &claims(), &json!({})).unwrap();
-        assert_eq!(judged(&ours, &token), Ok(actor_of(&payload(&token))));
+        assert_eq!(judged(ours, &token), Ok(actor_of(&payload(&token))));
     }
 }
 
@@ -221,19 +225,36 @@ const AUDIENCE: &str = "token-host";
 /// Long enough for HS512.
 pub(crate) const LONG_SECRET: &str = "a secret of the tests, known to everybody, in 64 bytes or a few more";
 
-/// A host with the jwt plugin.
-fn host(settings: &str) -> (Host, Scratch) {
-    let mut scratch = Scratch::new();
-    scratch.plugin("jwt", Plugin::Jwt, &format!("issuer = '{ISSUER}'\naudience = '{AUDIENCE}'\n{settings}"));
-    (Host::from_file(scratch.config()).unwrap(), scratch)
+/// A host with the jwt plugin, whose keys change: a process keeps the libraries of each host that it had.
+struct Ours {
+    host: Host,
+    scratch: Scratch,
 }
 
-fn host_of_set(set: &Value) -> (Host, Scratch) {
-    let mut scratch = Scratch::new();
-    scratch.file("keys.json", set.to_string());
-    let jwks = "jwks = { path = 'keys.json' }";
-    scratch.plugin("jwt", Plugin::Jwt, &format!("issuer = '{ISSUER}'\naudience = '{AUDIENCE}'\n{jwks}"));
-    (Host::from_file(scratch.config()).unwrap(), scratch)
+impl Ours {
+    fn new() -> Self {
+        let mut scratch = Scratch::new();
+        configure(&mut scratch, &format!("secret = '{LONG_SECRET}'"));
+        Self { host: Host::from_file(scratch.config()).unwrap(), scratch }
+    }
+
+    /// The host with these keys.
+    fn with(&mut self, settings: &str) -> &Host {
+        configure(self.scratch.no_entries(), settings);
+        self.host.reload().unwrap();
+        &self.host
+    }
+
+    /// The host with a set of keys, in a file that no other has: what is kept at a reload reads its own in its own time.
+    fn with_set(&mut self, library: &str, set: &Value) -> &Host {
+        let file = format!("{library}.json");
+        self.scratch.file(&file, set.to_string());
+        self.with(&format!("jwks = {{ path = '{file}' }}"))
+    }
+}
+
+fn configure(scratch: &mut Scratch, settings: &str) {
+    scratch.plugin("jwt", Plugin::Jwt, &format!("issuer = '{ISSUER}'\naudience = '{AUDIENCE}'\n{settings}"));
 }
 
 fn key_settings(algorithm: &str, key: &JwtKey) -> String {
