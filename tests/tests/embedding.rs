@@ -257,6 +257,18 @@ fn what_is_required_may_stand_in_the_configuration() {
         assert_eq!(asked("POST", path, Some("Bearer good")), 400, "{path}");
         assert_eq!(asked("POST", path, None), 400, "{path}");
     }
+    for (uri, hosts, status) in [
+        ("http://a/", &[][..], 200),
+        ("http://a/", &["A"], 200),
+        ("/", &["a"], 200),
+        ("http://a/", &["b"], 400),
+        ("/", &["a", "b"], 400),
+    ] {
+        let mut request = with("Bearer good");
+        *request.uri_mut() = uri.parse().unwrap();
+        hosts.iter().for_each(|host| _ = request.headers_mut().append("host", host.parse().unwrap()));
+        assert_eq!(ask(&layer, request).status, status, "what is behind may go by another host: {uri} {hosts:?}");
+    }
 }
 
 #[test]

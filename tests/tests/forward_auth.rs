@@ -231,11 +231,23 @@ fn what_a_token_is_not_good_for_is_insufficient_scope() {
         // There the query is the client's own.
         assert_eq!(auth.ask(&format!("GET /auth/envoy/?{query}"), &[header]).status, 200);
     }
-    for misspelt in ["acton=view-table", "action", "action=", "action=a&action=b", "resource=a", "policy=a", "scope=%"]
-    {
+    for misspelt in [
+        "acton=view-table",
+        "action",
+        "action=",
+        "action=a&action=b",
+        "resource=a",
+        "policy=a",
+        "policy=review&policy_method=get",
+        "scope=%",
+        "scope=+",
+        "scope=%20",
+    ] {
         for header in [&looking, &alice(json!({}))] {
             assert_eq!(auth.ask(&format!("GET /auth?{misspelt}"), &[header]).status, 400, "{misspelt}");
-            assert_eq!(auth.ask(&format!("GET /auth/nginx?{misspelt}"), &[header]).status, 401, "{misspelt}");
+            let reply = auth.ask(&format!("GET /auth/nginx?{misspelt}"), &[header]);
+            assert_eq!((reply.status, reply.header("x-error-status")), (401, "400"), "{misspelt}");
+            assert_eq!(serde_json::from_str::<Value>(&reply.body).unwrap()["status"], 401, "as it is sent: {misspelt}");
         }
     }
 }

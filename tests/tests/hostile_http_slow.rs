@@ -86,6 +86,29 @@ fn a_body_that_does_not_end_is_408_and_ends_the_connection() {
 }
 
 #[test]
+fn who_sends_bodies_slowly_keeps_out_neither_proxies_nor_those_who_watch() {
+    let gate = Gate::of_oauth2("max_requests = 8");
+    let head = "POST /oauth2/introspect HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                Content-Length: 10\r\n\r\n";
+    let get = |path: &str| gate.ask(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let mut slow = Vec::new();
+    wait_until("there is no room for more of them", || {
+        let mut stream = gate.connect();
+        send(&mut stream, head);
+        slow.push(stream);
+        (get("/metrics").status == 503).then_some(())
+    });
+    assert!(slow.len() <= 6, "not only when there are as many as there may be: {}", slow.len());
+    slow.extend((0..20).map(|_| gate.connect()));
+    slow.iter_mut().for_each(|stream| _ = send(stream, head));
+    assert_eq!(get("/healthz").status, 200);
+    gate.serves();
+    drop(slow);
+    wait_until("there is room again", || (get("/metrics").status == 200).then_some(()));
+    gate.proves_unharmed();
+}
+
+#[test]
 fn bodies_of_a_wrong_kind_or_length_are_refused() {
     let gate = Gate::of_oauth2("");
     let post = |kind: &str, length: usize, body: &str| {

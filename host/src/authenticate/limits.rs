@@ -18,8 +18,8 @@ use governor::{
 
 use super::settings::AuthenticateSettings;
 
-/// After so many addresses, or tokens, all that are new share one count: memory is bounded, whoever asks from how many
-/// addresses.
+/// When there are so many addresses, or tokens, all of them share one count until some are forgotten: memory is bounded,
+/// whoever asks from how many addresses. A good token passes all the same.
 const MAX_KEYS: usize = 100_000;
 
 /// How many failures pass before what is long over is forgotten.

@@ -67,6 +67,8 @@ pub(crate) use requirement::scopes_of;
 pub use requirement::{OWN_ACTIONS, RequiredAction, RequiredResource, Requirement};
 pub use rules::{Found, HostPattern, Rule, Rules, Target};
 pub use settings::AuthenticateSettings;
+#[cfg(feature = "tower")]
+pub(crate) use subject::has_one_host;
 pub use subject::{Subject, client_address};
 #[cfg(feature = "http")]
 pub(crate) use subject::{beginning_of_path, trace_id};
@@ -224,6 +226,27 @@ impl Authenticator {
         self.limits.store(Arc::clone(&new));
         new
     }
+}
+
+/// Judges by rules and by handlers, again when a reload came between the two: what is new with a handler and a rule for its
+/// tokens must not pass by the old rules.
+///
+/// # Errors
+///
+/// Those of the judgement; [`Refusal::Unavailable`] when reloads do not end.
+#[cfg(feature = "tower")]
+pub(crate) async fn in_one_generation<T, J>(host: &Host, judge: impl Fn() -> J) -> Result<T, Refusal>
+where
+    J: Future<Output = Result<T, Refusal>>,
+{
+    for _ in 0..3 {
+        let generation = host.generation();
+        let judged = judge().await;
+        if host.generation() == generation {
+            return judged;
+        }
+    }
+    Err(Refusal::Unavailable(RETRY_AFTER))
 }
 
 impl fmt::Debug for Authenticator {

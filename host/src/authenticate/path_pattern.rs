@@ -1,13 +1,13 @@
 //! [`PathPattern`]: the paths that a rule is for, and what of a path is too ambiguous to be looked up.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
 use super::credentials::decoded;
 
 /// A path: segments that are as written, or any (`{name}`); with a last `*`: whatever follows, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {
-    segments: Vec<Segment>,
+    parts: Vec<Part>,
     is_open: bool,
 }
 
@@ -17,44 +17,66 @@ pub(super) enum Fit<'s> {
     /// It is. Its parts, by their names.
     Yes(BTreeMap<&'s str, &'s str>),
     No,
-    /// To a server that takes letters in either case for the same, or leaves out what stands behind a `;`.
+    /// To a server that takes letters in either case for the same, leaves out what stands behind a `;`, or reads escapes
+    /// once more.
     Perhaps,
 }
 
+/// A part of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
-    Exact(String),
+enum Part {
+    Exact(Segment),
+    /// Whatever is there, by this name.
     Any(String),
+}
+
+/// A segment of a path, without escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    text: String,
+    /// What all have in common that some server takes for the same: letters are in lower case; nothing is behind `;`, nor
+    /// behind an escaped `?` or `#`, which ends it where escapes are read once more; and Datasette's own escapes, `~2F` and
+    /// a plus for a space, are read.
+    plain: String,
+}
+
+impl Segment {
+    fn new(text: String) -> Self {
+        let escaped = text.replace('~', "%");
+        let read = decoded(&escaped).unwrap_or_else(|| Cow::Owned(escaped.replace('+', " ")));
+        let end = read.find([';', '?', '#']).unwrap_or(read.len());
+        let plain = read[..end].to_ascii_lowercase();
+        Self { text, plain }
+    }
 }
 
 impl PathPattern {
     /// The names of its parts.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Any(name) => Some(name.as_str()),
-            Segment::Exact(_) => None,
+        self.parts.iter().filter_map(|part| match part {
+            Part::Any(name) => Some(name.as_str()),
+            Part::Exact(_) => None,
         })
     }
 
     /// Whether a path is one of these.
-    pub(super) fn fit<'s>(&'s self, segments: &'s [String]) -> Fit<'s> {
+    pub(super) fn fit<'s>(&'s self, segments: &'s [Segment]) -> Fit<'s> {
         let is_right_length = match self.is_open {
-            true => segments.len() >= self.segments.len(),
-            false => segments.len() == self.segments.len(),
+            true => segments.len() >= self.parts.len(),
+            false => segments.len() == self.parts.len(),
         };
         if !is_right_length {
             return Fit::No;
         }
         let (mut captured, mut is_sure) = (BTreeMap::new(), true);
-        for (wanted, segment) in self.segments.iter().zip(segments) {
-            let bare = without_parameters(segment);
-            match wanted {
-                Segment::Exact(text) if text == segment => {}
-                Segment::Exact(text) if bare.eq_ignore_ascii_case(without_parameters(text)) => is_sure = false,
-                Segment::Exact(_) => return Fit::No,
-                Segment::Any(name) => {
-                    is_sure &= bare == segment;
-                    captured.insert(name.as_str(), segment.as_str());
+        for (part, segment) in self.parts.iter().zip(segments) {
+            match part {
+                Part::Exact(wanted) if wanted.text == segment.text => {}
+                Part::Exact(wanted) if wanted.plain == segment.plain => is_sure = false,
+                Part::Exact(_) => return Fit::No,
+                Part::Any(name) => {
+                    is_sure &= !segment.text.contains(';');
+                    captured.insert(name.as_str(), segment.text.as_str());
                 }
             }
         }
@@ -79,28 +101,28 @@ impl FromStr for PathPattern {
         let mut names = Vec::new();
         let mut read = Vec::with_capacity(written.len());
         for segment in written {
-            match part_name(&segment) {
+            match part_name(&segment.text) {
                 Some(name) if !name.is_empty() && !names.contains(&name.to_owned()) => {
                     names.push(name.to_owned());
-                    read.push(Segment::Any(name.to_owned()));
+                    read.push(Part::Any(name.to_owned()));
                 }
-                None if !segment.contains(['*', '{', '}', '?', '#']) => read.push(Segment::Exact(segment)),
+                None if !segment.text.contains(['*', '{', '}', '?', '#']) => read.push(Part::Exact(segment)),
                 _ => return Err(EXPECTED),
             }
         }
-        Ok(Self { segments: read, is_open })
+        Ok(Self { parts: read, is_open })
     }
 }
 
 /// The segments of a request's path, without escapes; the `/` that may end it counts for nothing. `None`: programs may
 /// take it for different paths.
-pub(super) fn segments(path: &str) -> Option<Vec<String>> {
+pub(super) fn segments(path: &str) -> Option<Vec<Segment>> {
     // The path ends there, to some.
     let has_end_within = path.contains(['#', ' ']);
     if has_end_within { None } else { split(path) }
 }
 
-fn split(path: &str) -> Option<Vec<String>> {
+fn split(path: &str) -> Option<Vec<Segment>> {
     let rest = path.strip_prefix('/')?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if rest.is_empty() {
@@ -110,8 +132,8 @@ fn split(path: &str) -> Option<Vec<String>> {
     rest.split('/').map(segment).collect()
 }
 
-fn segment(written: &str) -> Option<String> {
-    // A plus is one: only queries have it for a space.
+fn segment(written: &str) -> Option<Segment> {
+    // A plus is one: only queries have it for a space, and Datasette's paths.
     let escaped = written.replace('+', "%2B");
     let segment = decoded(&escaped)?.into_owned();
     let is_dots = matches!(segment.as_str(), "" | "." | "..");
@@ -119,7 +141,7 @@ fn segment(written: &str) -> Option<String> {
     // To a program that reads escapes twice it is another segment.
     let is_escaped_again = segment.as_bytes().windows(3).any(is_escape);
     let is_dots_with_parameter = matches!(without_parameters(&segment), "" | "." | "..");
-    (!is_dots && !is_unruly && !is_escaped_again && !is_dots_with_parameter).then_some(segment)
+    (!is_dots && !is_unruly && !is_escaped_again && !is_dots_with_parameter).then(|| Segment::new(segment))
 }
 
 fn is_escape(three: &[u8]) -> bool {

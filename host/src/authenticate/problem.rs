@@ -2,7 +2,7 @@
 
 #[cfg(feature = "tower")]
 use http::HeaderName;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{Authenticator, Refusal};
@@ -26,11 +26,16 @@ impl Refusal {
 
     /// The problem document that says so: `type`, `title`, `status` and `detail`.
     pub fn problem(&self) -> Value {
+        self.problem_with(self.status())
+    }
+
+    /// The same, for a response that has another status, which is then the document's (RFC 9457 §3.1.2).
+    fn problem_with(&self, status: StatusCode) -> Value {
         let (kind, title) = self.kind();
         json!({
             "type": format!("urn:token-host:problem:{kind}"),
             "title": title,
-            "status": self.status().as_u16(),
+            "status": status.as_u16(),
             "detail": self.description(),
         })
     }
@@ -38,8 +43,13 @@ impl Refusal {
     /// The response that says so, as this authenticator challenges: `WWW-Authenticate` or `Retry-After`, and a problem
     /// document that nobody may keep.
     pub fn response(&self, authenticator: &Authenticator) -> Response<Vec<u8>> {
-        let mut response = Response::new(self.problem().to_string().into_bytes());
-        *response.status_mut() = self.status();
+        self.response_with(self.status(), authenticator)
+    }
+
+    /// The same with another status, for those who would not understand its own.
+    pub(crate) fn response_with(&self, status: StatusCode, authenticator: &Authenticator) -> Response<Vec<u8>> {
+        let mut response = Response::new(self.problem_with(status).to_string().into_bytes());
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

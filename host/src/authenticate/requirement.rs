@@ -74,6 +74,9 @@ impl Requirement {
     ///
     /// A token with scopes and no restrictions was made for less than all that its actor may do, and nobody wrote down
     /// which actions its scopes stand for: it may do an action when one of its scopes is the action's name.
+    ///
+    /// A policy is compared as it is written; and where it has a rule for the resource, or the item, in letters of another
+    /// case, it does not allow this one: what blocks `user` must not be passed as `User`, which is the same to some.
     pub fn is_met_by(&self, actor: &Actor) -> bool {
         if self.is_nothing() {
             return true;
@@ -88,7 +91,8 @@ impl Requirement {
             is_within_scopes && actor.allows(action, database.as_deref(), resource.as_deref())
         });
         let may_use = self.policy.as_ref().is_none_or(|RequiredResource { resource, method, id }| {
-            actor.allows_resource(resource, method, id.as_deref())
+            let id = id.as_deref();
+            actor.allows_resource(resource, method, id) && !policy_knows_in_other_letters(actor, resource, id)
         });
         may_act && may_use && self.scopes.iter().all(|scope| has_scope(scope))
     }
@@ -101,6 +105,20 @@ impl Requirement {
         let all: Vec<&str> = action.chain(self.scopes.iter().map(String::as_str)).filter(is_scope).collect();
         (!all.is_empty()).then(|| all.join(" "))
     }
+}
+
+/// Whether the token's policy has rules for a resource, or an item of it, that is written like this one but for the case of
+/// letters, and none for this one.
+fn policy_knows_in_other_letters(actor: &Actor, resource: &str, id: Option<&str>) -> bool {
+    fn knows(named: &Value, name: &str) -> bool {
+        let has =
+            |is_it: &dyn Fn(&str) -> bool| named.as_object().is_some_and(|named| named.keys().any(|key| is_it(key)));
+        !has(&|key| key == name) && has(&|key| key.eq_ignore_ascii_case(name))
+    }
+    let policy = actor.claims().find(|(name, _)| *name == "policy");
+    let Some(resources) = policy.and_then(|(_, policy)| policy.get("resources")) else { return false };
+    let is_item = |id| resources.get(resource).is_some_and(|items| knows(items, id));
+    knows(resources, resource) || id.is_some_and(is_item)
 }
 
 /// The actions that a token must name to be good for the host itself. Who makes tokens of their own must not name them.
@@ -149,6 +167,16 @@ mod tests {
         assert!(!put.is_met_by(&with_policy) && put.is_met_by(&restricted));
         let both = Requirement { policy: put.policy, ..view };
         assert!(!both.is_met_by(&with_policy) && both.is_met_by(&restricted));
+    }
+
+    #[test]
+    fn what_a_policy_blocks_cannot_be_had_in_other_letters() {
+        let blocked = json!({ "*": { "block": ["*"] } });
+        let policy = json!({ "resources": { "user": blocked, "review": { "a1": { "block": ["*"] } } } });
+        let actor = Actor::new("ann", "any").claim("policy", policy);
+        let may = |resource: &str, id| Requirement::resource(resource, "GET", Some(id)).is_met_by(&actor);
+        assert!(may("group", "1") && may("review", "1"));
+        assert!(!may("user", "1") && !may("User", "1") && !may("review", "a1") && !may("review", "A1"));
     }
 
     #[test]

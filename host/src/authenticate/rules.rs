@@ -2,8 +2,8 @@
 //!
 //! What a rule protects, the application behind must not know by another name. So a path of which programs make
 //! different things (empty segments, dots, encoded slashes, double escapes) is not matched at all: it is refused. So is a
-//! request that a rule would be for if letters in the other case were the same, or if nothing stood behind a `;`: to
-//! some programs it is.
+//! request that a rule would be for if letters in the other case were the same, if nothing stood behind a `;`, or if
+//! Datasette's escapes (`~73`) were read: to some programs it is.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -100,8 +100,13 @@ impl Rules {
             match rule.is_for(method) {
                 IsFor::Yes if is_sure => {}
                 IsFor::No => continue,
-                IsFor::Perhaps => return Err(Refusal::Request("the method is ambiguous")),
+                IsFor::Perhaps => return Err(AMBIGUOUS_METHOD),
                 IsFor::Yes => return Err(AMBIGUOUS),
+            }
+            let policy_asks_for_it = rule.policy_method_is_own && rule.requirement.policy.is_some();
+            // To servers that write methods in upper case a policy is to be asked for another one.
+            if policy_asks_for_it && method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+                return Err(AMBIGUOUS_METHOD);
             }
             return Ok(Found { requirement: rule.filled(&captured, method), optional: rule.optional });
         }
@@ -126,7 +131,7 @@ impl Rule {
         match self.methods.iter().find(|known| stands_for(known, method)) {
             None if self.methods.is_empty() => IsFor::Yes,
             None => IsFor::No,
-            Some(known) if known == method || method == "HEAD" => IsFor::Yes,
+            Some(known) if known == method || (known == "GET" && method == "HEAD") => IsFor::Yes,
             Some(_) => IsFor::Perhaps,
         }
     }
@@ -154,6 +159,7 @@ impl Rule {
 }
 
 const AMBIGUOUS: Refusal = Refusal::Request("the path is ambiguous");
+const AMBIGUOUS_METHOD: Refusal = Refusal::Request("the method is ambiguous");
 
 /// Whether a rule is for a method.
 enum IsFor {
@@ -165,7 +171,8 @@ enum IsFor {
 
 /// GET stands for HEAD as well: it is the same, without a body.
 fn stands_for(known: &str, method: &str) -> bool {
-    known.eq_ignore_ascii_case(method) || (known == "GET" && method.eq_ignore_ascii_case("HEAD"))
+    let is_head_for_get = known.eq_ignore_ascii_case("GET") && method.eq_ignore_ascii_case("HEAD");
+    known.eq_ignore_ascii_case(method) || is_head_for_get
 }
 
 /// A host, or with `*.` before it all below.
@@ -261,6 +268,10 @@ mod tests {
         })]);
         let found = found(&rules, "PATCH", "/api/review/42").unwrap();
         assert_eq!(found.requirement, Requirement::resource("review", "PATCH", Some("42")));
+        for ambiguous in ["patch", "Delete", "dELETE"] {
+            let target = Target { method: Some(ambiguous), host: None, path: Some("/api/review/42") };
+            assert_eq!(rules.find(target), Err(AMBIGUOUS_METHOD), "a policy that blocks it would not know it");
+        }
     }
 
     #[test]
@@ -320,12 +331,20 @@ mod tests {
             ("POST", "/Item/42"),
             ("post", "/item/42"),
             ("Head", "/item/42"),
+            ("GET", "/~61dmin"),
+            ("GET", "/adm~69n/users"),
+            ("GET", "/admin%3Fx"),
+            ("GET", "/admin%23x/users"),
         ] {
             assert!(matches!(found(&rules, method, path), Err(Refusal::Request(_))), "{method} {path}");
         }
-        for (method, path) in
-            [("GET", "/admin/a;b/C"), ("DELETE", "/item/42;x"), ("get", "/other;x"), ("HEAD", "/item/a")]
-        {
+        for (method, path) in [
+            ("GET", "/admin/a;b/C"),
+            ("DELETE", "/item/42;x"),
+            ("get", "/other;x"),
+            ("HEAD", "/item/a"),
+            ("GET", "/~ann"),
+        ] {
             assert!(found(&rules, method, path).is_ok(), "{method} {path}");
         }
     }

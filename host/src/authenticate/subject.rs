@@ -132,6 +132,17 @@ fn beginning(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
+/// Whether a request names one host alone: what is behind may go by another one than the rules.
+#[cfg(feature = "tower")]
+pub(crate) fn has_one_host(parts: &Parts) -> bool {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next(), parts.uri.authority()) {
+        (_, Some(_), _) => false,
+        (Some(host), None, Some(authority)) => host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()),
+        _ => true,
+    }
+}
+
 fn host_of(parts: &Parts) -> Option<&str> {
     parts.uri.host().or_else(|| parts.headers.get(header::HOST)?.to_str().ok())
 }

@@ -47,15 +47,16 @@ pub struct HttpSettings {
     /// How many connections may be open at once; more are answered with 503. From 1 to 1,000,000; default 16384: idle ones
     /// take some 10 KiB each.
     pub max_connections: usize,
-    /// How many requests may be served at once; more are answered with 503. From 1 to 1,000,000; default 4096: what waits
-    /// longer than that would rather be told.
+    /// How many requests may be served at once; more are answered with 503. Half of them are for proxies alone (`/auth`).
+    /// From 1 to 1,000,000; default 4096: what waits longer than that would rather be told.
     pub max_requests: usize,
     /// The longest head of a request, in bytes. From 8 KiB to 1 MiB; default 64 KiB: `max_token_bytes`, and what browsers
     /// and proxies add to it.
     pub max_header_bytes: usize,
     /// The longest body of a request, in bytes; endpoints may take less. From 1 KiB to 16 MiB; default 1 MiB.
     pub max_body_bytes: usize,
-    /// How long a client may take to send the head of a request, and a connection may be idle. From 1 ms to 10 minutes;
+    /// How long a client may take to send the head of a request, and a connection may be idle. Connections are looked at as
+    /// often, so it may be up to three times as long. From 1 ms to 10 minutes;
     /// default 30 s: proxies keep connections for later, and slow clients hold them on purpose.
     pub header_timeout: Duration,
     /// How long a request may take, its body included. From 1 ms to 10 minutes; default 30 s: more than `deadline_ms` of

@@ -60,12 +60,20 @@ fn scopes(keys: &mut Keys<'_>, report: &mut Report<'_>) -> Vec<String> {
     scopes
 }
 
+/// Methods are told apart by case (RFC 9110 §9.1). One in lower case is none that is in use: it would be a rule for nothing.
+fn is_method(text: &str) -> bool {
+    is_token(text) && !text.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
 /// Checks the rule. What is wrong goes to `report`, which refuses the configuration.
 pub(super) fn resolve_rule(raw: RawRule, report: &mut Report<'_>) -> Rule {
-    for method in raw.methods.iter().filter(|method| !is_token(&method.value)) {
-        report.error(method.place, "`methods` must be methods, as in \"GET\"");
+    for method in raw.methods.iter().filter(|method| !is_method(&method.value)) {
+        report.error(method.place, "`methods` must be methods in upper case, as in \"GET\"");
     }
-    for written in [&raw.action, &raw.policy, &raw.policy_method].into_iter().flatten() {
+    if let Some(method) = raw.policy_method.as_ref().filter(|method| !is_method(&method.value)) {
+        report.error(method.place, "`policy_method` must be a method in upper case, as in \"GET\"");
+    }
+    for written in [&raw.action, &raw.policy].into_iter().flatten() {
         if written.value.is_empty() {
             report.error(written.place, "must not be empty");
         }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     authenticate::{
         Identity, Refusal, RequiredAction, RequiredResource, Requirement, Subject, TOKEN_DEPRECATED, Target,
-        client_address, decoded,
+        client_address, decoded, in_one_generation,
     },
     config::HttpSettings,
 };
@@ -93,6 +93,16 @@ pub(super) fn too_much(service: &Service, caller: Caller) -> Response<Body> {
 /// Whom the request is from; `None`: from nobody, and it may pass all the same.
 async fn judged(service: &Service, origin: Origin, parts: &Parts, caller: Caller) -> Result<Option<Identity>, Refusal> {
     well_formed::check(&parts.method, &parts.uri, parts.version, &parts.headers).map_err(Refusal::Request)?;
+    in_one_generation(service.host(), || judged_now(service, origin, parts, caller)).await
+}
+
+/// The same, by rules and handlers that may be of two generations.
+async fn judged_now(
+    service: &Service,
+    origin: Origin,
+    parts: &Parts,
+    caller: Caller,
+) -> Result<Option<Identity>, Refusal> {
     let (told, asked, client) = {
         let settings = service.settings();
         let peer = origin.peer(&settings);
@@ -189,7 +199,12 @@ fn named(query: &str) -> Result<Requirement, Refusal> {
             "policy" => policy = Some(value),
             "policy_method" => policy_method = Some(value),
             "policy_id" => policy_id = Some(value),
-            "scope" => requirement.scopes.extend(value.split(' ').filter(|one| !one.is_empty()).map(str::to_owned)),
+            "scope" => {
+                requirement.scopes.extend(value.split(' ').filter(|one| !one.is_empty()).map(str::to_owned));
+                if requirement.scopes.is_empty() {
+                    return Err(Refusal::Request("expected a scope"));
+                }
+            }
             _ => return Err(Refusal::Request("a parameter is not known")),
         }
     }
@@ -200,6 +215,9 @@ fn named(query: &str) -> Result<Requirement, Refusal> {
         _ => return Err(Refusal::Request("a resource is one of a database, for an action")),
     };
     requirement.policy = match (policy, policy_method, policy_id) {
+        (Some(_), Some(method), _) if method.bytes().any(|byte| byte.is_ascii_lowercase()) => {
+            return Err(Refusal::Request("expected a policy_method in upper case"));
+        }
         (Some(resource), Some(method), id) => Some(RequiredResource { resource, method, id }),
         (None, None, None) => None,
         _ => return Err(Refusal::Request("expected policy and policy_method together")),
@@ -238,8 +256,7 @@ fn refused(service: &Service, refusal: &Refusal, caller: Caller) -> Response<Bod
         (StatusCode::BAD_REQUEST, Caller::Nginx) => StatusCode::UNAUTHORIZED,
         _ => meant,
     };
-    let mut response = refusal.response(service.authenticator()).map(Body::from);
-    *response.status_mut() = status;
+    let mut response = refusal.response_with(status, service.authenticator()).map(Body::from);
     let headers = response.headers_mut();
     empty_identity(service, headers);
     if status != meant {
@@ -270,6 +287,9 @@ mod tests {
             "action=a&resource=t",
             "policy=review",
             "policy_method=GET",
+            "policy=review&policy_method=get",
+            "scope=%20",
+            "scope=+",
             "Action=a",
         ] {
             assert!(matches!(named(bad), Err(Refusal::Request(_))), "{bad}");

@@ -12,7 +12,7 @@ use super::{api, console, datasette, health, metrics, oauth2, problem::Problem, 
 /// All paths but `/auth`. The service itself comes with each request, as an extension.
 pub(super) fn router() -> Router {
     let router = Router::new()
-        .route("/healthz", get(health::healthz))
+        .route(HEALTHZ, get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .merge(api::router())
@@ -23,6 +23,9 @@ pub(super) fn router() -> Router {
         .fallback(any(oauth2::serve))
         .method_not_allowed_fallback(wrong_method)
 }
+
+/// Where the process says that it is there.
+pub(super) const HEALTHZ: &str = "/healthz";
 
 /// The answer where nothing is.
 pub(super) fn nothing_here() -> Response {

@@ -50,6 +50,8 @@ pub(crate) struct App {
 pub(super) struct Counts {
     pub(super) requests: AtomicU64,
     pub(super) in_flight: AtomicUsize,
+    /// Those of them that are none of a proxy's.
+    pub(super) routed: AtomicUsize,
     pub(super) connections: AtomicUsize,
     /// Requests and connections that were one too many.
     pub(super) turned_away: AtomicU64,
@@ -84,11 +86,15 @@ impl Service {
     }
 
     /// Answers a request, whose span may be disabled.
+    ///
+    /// Of `max_requests`, half are for proxies alone, whose requests have no body to wait for: who sends others, slowly and
+    /// without a token, does not keep out those whose proxies ask.
     pub(super) async fn respond(&self, origin: Origin, request: Request<Incoming>, span: &Span) -> Response<Body> {
         let counts = &self.0.counts;
         counts.requests.fetch_add(1, Ordering::Relaxed);
         let _in_flight = InFlight::new(&counts.in_flight);
-        let is_too_much = counts.in_flight.load(Ordering::Relaxed) > self.settings().max_requests;
+        let most = self.settings().max_requests;
+        let is_too_much = counts.in_flight.load(Ordering::Relaxed) > most;
         let path = request.uri().path();
         if let Some(caller) = forward_auth::Caller::of(path) {
             let (parts, _) = request.into_parts();
@@ -98,7 +104,9 @@ impl Service {
             }
             return forward_auth::respond(self, origin, &parts, caller, span).await;
         }
-        if is_too_much {
+        // Whoever watches over the process is not kept out either.
+        let routed = (path != routes::HEALTHZ).then(|| InFlight::new(&counts.routed));
+        if is_too_much || (routed.is_some() && counts.routed.load(Ordering::Relaxed) > most.div_ceil(2)) {
             counts.turned_away.fetch_add(1, Ordering::Relaxed);
             return problem::too_much();
         }

@@ -40,7 +40,8 @@ const TRIES: usize = 3;
 pub(super) fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Short names: the whole path has to fit into some 100 bytes.
-    let private = tempfile::Builder::new().prefix(".").rand_bytes(6).tempdir_in(folder)?;
+    let ours = Permissions::from_mode(0o700);
+    let private = tempfile::Builder::new().prefix(".").rand_bytes(6).permissions(ours).tempdir_in(folder)?;
     let made = private.path().join("s");
     let listener = UnixListener::bind(&made)?;
     fs::set_permissions(&made, Permissions::from_mode(MODE))?;

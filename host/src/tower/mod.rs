@@ -37,7 +37,9 @@ use http::{Response, request::Parts};
 use tower_layer::Layer;
 
 use crate::{
-    authenticate::{Authenticator, Found, Identity, Refusal, Requirement, Subject, Target},
+    authenticate::{
+        Authenticator, Found, Identity, Refusal, Requirement, Subject, Target, has_one_host, in_one_generation,
+    },
     host::Host,
     peer::{Network, Peer},
 };
@@ -184,6 +186,13 @@ impl<S> Layer<S> for RequireToken {
 impl Terms {
     /// Who a request is from; `None`: it has no token, and needs none.
     async fn judge(&self, parts: &Parts) -> Result<Option<Identity>, Refusal> {
+        match self.wanted {
+            Wanted::ByRules => in_one_generation(self.authenticator.host(), || self.judge_now(parts)).await,
+            _ => self.judge_now(parts).await,
+        }
+    }
+
+    async fn judge_now(&self, parts: &Parts) -> Result<Option<Identity>, Refusal> {
         let client = client::client_of(parts, (self.peer)(parts), self.proxies.as_deref(), &self.authenticator);
         let subject = Subject::of(parts, client);
         let Found { requirement, optional, .. } = match &self.wanted {
@@ -192,7 +201,12 @@ impl Terms {
             Wanted::ByRules => {
                 let Subject { method, host, path, .. } = subject;
                 let target = Target { method: Some(method), host, path: Some(path) };
-                self.authenticator.host().0.registry.load().http.rules.find(target)?
+                let registry = self.authenticator.host().0.registry.load();
+                let rules = &registry.http.rules;
+                if !rules.is_empty() && !has_one_host(parts) {
+                    return Err(Refusal::Request("expected one host, found two"));
+                }
+                rules.find(target)?
             }
         };
         let credentials = if optional { Credentials::Optional } else { self.credentials };
