@@ -445,3 +445,65 @@ const REQUEST_TIMEOUT_MS: Number<u64> =
     Number { key: "request_timeout_ms", unit: "milliseconds", least: 1, largest: 600_000, default: 30_000 };
 const STOP_TIMEOUT_MS: Number<u64> =
     Number { key: "stop_timeout_ms", unit: "milliseconds", least: 0, largest: 600_000, default: 30_000 };
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, MakeSecrets, Origin};
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, super::super::Findings> {
+        Config::parse(text, Origin::Text, Path::new("no-such-folder"), MakeSecrets::Ephemeral)
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (lines, expected) in [
+            ("listen = ['localhost']", EXPECTED_LISTEN),
+            ("listen = ['unix:']", EXPECTED_LISTEN),
+            ("trusted_proxies = ['10.0.0.0/33']", "`trusted_proxies` must be"),
+            ("realm = 'a\"b'", "`realm` must be printable ASCII"),
+            ("schemes = ['a b']", "`schemes` must be names"),
+            ("token_cookie = 'a;b'", "`token_cookie` must be a name"),
+            ("token_query = ''", "`token_query` must be a name"),
+            ("token_header = 'authorization'", "`token_header` must be the name of a header of its own"),
+            ("user_header = 'a:b'", "`user_header` must be the name of a header of its own"),
+            ("token_header = 'x-a'\nuser_header = 'X-A'", "`user_header` must be another header"),
+            ("max_requests = 0", "`max_requests` must be"),
+            ("unknown = 1", "unknown"),
+            ("[http.tls]\nkey = 'a'", "`tls` must name a `certificate` and its `key`"),
+            ("[http.tls]\nkey = ''\ncertificate = 'b'", "`key` must be a path"),
+            ("[http.identity_headers]\nactor_id = 'x-auth-actor'", "`identity_headers` must be different"),
+            ("[http.identity_headers]\nactor_id = 'Host'", "`actor_id` must be the name of a header"),
+            ("[[http.rule]]\nhost = 'a:80'", "`host` must be a host without a port"),
+            ("[[http.rule]]\npath = 'a'", "`path` must be a path"),
+            ("[[http.rule]]\nmethods = ['get']", "`methods` must be methods in upper case"),
+            ("[[http.rule]]\nmethods = ['G T']", "`methods` must be methods in upper case"),
+            ("[[http.rule]]\npolicy = 'a'\npolicy_method = 'get'", "`policy_method` must be a method in upper case"),
+            ("[[http.rule]]\nscope = ' '", "`scope` must name a scope"),
+            ("[[http.rule]]\naction = ''", "`action` must not be empty"),
+            ("[[http.rule]]\npolicy = ''", "`policy` must not be empty"),
+            ("[[http.rule]]\ndatabase = 'a'", "`database` and `resource` are of an `action`"),
+            ("[[http.rule]]\naction = 'a'\nresource = 'b'", "a `resource` is one of a `database`"),
+            ("[[http.rule]]\npolicy_id = 'a'", "`policy_method` and `policy_id` are of a `policy`"),
+            ("[[http.rule]]\npath = '/{a}'\naction = '{b}'", "`{b}` must be a part of the rule's `path`"),
+        ] {
+            let findings = read(&format!("[http]\n{lines}")).map(drop).expect_err(lines).to_string();
+            assert!(findings.contains(expected) && findings.starts_with("<string>:"), "{lines}: {findings}");
+        }
+    }
+
+    #[test]
+    fn what_is_documented_is_read() {
+        let config = read(
+            "[http]\nlisten = ['unix:run/a.sock', 'systemd', '[::1]:1']\ntrusted_proxies = ['unix', '10.0.0.0/8']\n\
+             [http.admin]\nhandlers = ['signed']\n[[http.rule]]\npath = '/{a}/*'\nmethods = ['GET']\naction = 'view'\n\
+             database = '{a}'\n",
+        );
+        let http = config.unwrap().http;
+        let socket = std::path::absolute("no-such-folder/run/a.sock").unwrap();
+        assert_eq!(http.listen, [Listen::Unix(socket), Listen::Systemd, Listen::Tcp("[::1]:1".parse().unwrap())]);
+        assert_eq!((http.trust_unix, http.trusted_proxies.len(), http.rules.is_empty()), (true, 1, false));
+        assert_eq!(http.admin.actors, ["root"], "whoever else is not said");
+        assert_eq!(http.admin.handlers.as_deref(), Some(&["signed".to_owned()][..]));
+    }
+}

@@ -73,9 +73,9 @@ pub(super) fn resolve_rule(raw: RawRule, report: &mut Report<'_>) -> Rule {
     if let Some(method) = raw.policy_method.as_ref().filter(|method| !is_method(&method.value)) {
         report.error(method.place, "`policy_method` must be a method in upper case, as in \"GET\"");
     }
-    for written in [&raw.action, &raw.policy].into_iter().flatten() {
-        if written.value.is_empty() {
-            report.error(written.place, "must not be empty");
+    for (key, written) in [("action", &raw.action), ("policy", &raw.policy)] {
+        if let Some(written) = written.as_ref().filter(|written| written.value.is_empty()) {
+            report.error(written.place, format!("`{key}` must not be empty"));
         }
     }
     if raw.action.is_none() && (raw.database.is_some() || raw.resource.is_some()) {
