@@ -74,6 +74,7 @@ run_in_wine() {
   cd "$folder"
   run_signed_and_hostile
   run_jwt
+  run_serve
 }
 
 run_signed_and_hostile() {
@@ -160,6 +161,26 @@ TOML
     answered "$other" accepted
     stop_verifier
   done
+}
+
+# The HTTP service: an answer for a good token, for none, and at the two places that say how it is.
+run_serve() {
+  local token line url
+  export TOKEN_HOST_CONFIG=jwt.toml
+  token=$(host create root --handler hs256 | tr -d '\r')
+  # In place of the shell, so that it is the process that is ended.
+  coproc SERVICE { exec wine "$built/token-host.exe" serve --listen 127.0.0.1:0; }
+  read -r -t 60 line <&"${SERVICE[0]}"
+  line=${line%$'\r'}
+  expect "the service" "$line" 'listening on http://127.0.0.1:*'
+  url=${line#listening on }
+  expect "a good token over HTTP" "$(curl -si -m 30 -H "Authorization: Bearer $token" "$url/auth")" \
+    '*200*x-auth-actor-id: root*'
+  expect "no token over HTTP" "$(curl -si -m 30 "$url/auth")" '*401*'
+  expect "it is ready" "$(curl -s -m 30 "$url/readyz")" '*"ready":true*'
+  expect "its figures" "$(curl -s -m 30 "$url/metrics")" '*token_host_*'
+  kill "$SERVICE_PID"
+  wait "$SERVICE_PID" || true
 }
 
 # A host that verifies one token a line until it is stopped.

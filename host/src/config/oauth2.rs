@@ -61,7 +61,7 @@ pub enum AccessTokenFormat {
     /// Random characters that only the store knows anything of.
     #[default]
     Opaque,
-    /// Made by the handler of this name, for instance `jwt`. They are good until they expire, whatever is revoked.
+    /// Made by the handler of this name, for instance `jwt`. A revocation ends them where that handler knows of revocations.
     Handler(String),
 }
 
