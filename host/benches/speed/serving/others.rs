@@ -114,7 +114,7 @@ fn njs(name: &str) -> Option<Other> {
     let module = Path::new("/usr/lib/nginx/modules/ngx_http_js_module.so");
     let load = format!("load_module {};\n", module.display());
     let folder = folder_for_nginx();
-    fs::write(folder.path().join("jwt.js"), NJS.replace("JWT_SECRET", JWT_SECRET)).unwrap();
+    fs::write(folder.path().join("jwt.js"), NJS.replace("{secret}", JWT_SECRET)).unwrap();
     module.is_file().then(|| nginx_in(folder, name, &load, "js_content jwt.check;", Some(jwt())))?
 }
 
@@ -122,7 +122,7 @@ fn njs(name: &str) -> Option<Other> {
 const NJS: &str = "import crypto from 'crypto';
 function check(r) {
     let parts = (r.headersIn.Authorization || '').slice(7).split('.');
-    let signature = crypto.createHmac('sha256', 'JWT_SECRET').update(parts[0] + '.' + parts[1]).digest('base64url');
+    let signature = crypto.createHmac('sha256', '{secret}').update(parts[0] + '.' + parts[1]).digest('base64url');
     let claims = JSON.parse(Buffer.from(parts[1], 'base64url').toString());
     r.return(signature === parts[2] && claims.exp > Date.now() / 1000 ? 204 : 401);
 }
@@ -193,7 +193,7 @@ fn datasette(name: &str) -> Option<Other> {
 fn flask(name: &str) -> Option<Other> {
     let bin = python(&["flask==3.1.3", "flask-jwt-extended==4.7.4", "gunicorn"])?;
     let (folder, port) = (folder_for_nginx(), free_port());
-    fs::write(folder.path().join("app.py"), FLASK.replace("JWT_SECRET", JWT_SECRET)).unwrap();
+    fs::write(folder.path().join("app.py"), FLASK.replace("{secret}", JWT_SECRET)).unwrap();
     let (gunicorn, place) = (bin.join("gunicorn").to_str()?.to_owned(), folder.path().to_str()?.to_owned());
     let bind = format!("127.0.0.1:{port}");
     let command = [
@@ -218,7 +218,7 @@ fn flask(name: &str) -> Option<Other> {
 const FLASK: &str = "from flask import Flask
 from flask_jwt_extended import JWTManager, jwt_required
 app = Flask(__name__)
-app.config['JWT_SECRET_KEY'] = 'JWT_SECRET'
+app.config['JWT_SECRET_KEY'] = '{secret}'
 JWTManager(app)
 @app.route('/')
 @jwt_required()
