@@ -82,6 +82,18 @@ fn the_configuration_says_whose_word_counts() {
     assert_eq!(status(&oauth2.naming("rs", &["introspect"])), 200, "that is not an administrator");
     let of_jwt = format!("Bearer {}", jwt_with(&json!({ "sub": "root", "_r": { "a": ["introspect", "admin"] } })));
     assert_eq!(status(&of_jwt), 401, "whoever makes these is not asked what they may do here");
+    let oauth2 = every_handler_with("[http.admin]\ncallers = ['apache']");
+    let token = tokens(&oauth2).text("access_token");
+    let whose = ["apache", "ann", "root"].map(|actor| {
+        let caller = oauth2.naming(actor, &["introspect", "revoke"]);
+        ["introspect", "revoke"]
+            .map(|path| oauth2.post_form(&format!("/oauth2/{path}"), &[&caller], &[("token", &token)]).status)
+    });
+    assert_eq!(whose, [[200, 200], [401, 403], [401, 403]], "they chose what their tokens name, not who they are");
+    assert_eq!(
+        oauth2.post_form("/oauth2/revoke", &[&oauth2.naming("root", &["admin"])], &[("token", "x")]).status,
+        200
+    );
     let oauth2 = every_handler();
     let token = tokens(&oauth2).text("access_token");
     assert_eq!(oauth2.post_form("/oauth2/introspect", &[&of_jwt], &[("token", &token)]).status, 200);

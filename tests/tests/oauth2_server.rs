@@ -308,6 +308,7 @@ fn who_watches_hears_of_every_token() {
             (event.kind, event.auto_generated, &event.extra["client_id"]),
             (EventKind::TokenCreated, true, &json!("app"))
         );
+        assert_eq!(event.context.as_ref().unwrap().path.as_deref(), Some("/oauth2/token"));
         event.actor_id.clone().unwrap()
     });
     assert_eq!(whose.collect::<Vec<_>>(), ["app", "ann", "ann"]);

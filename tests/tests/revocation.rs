@@ -208,10 +208,25 @@ fn who_watches_hears_of_what_ended() {
     for event in [of_access, of_refresh] {
         assert_eq!((event.handler.as_deref(), event.actor_id.as_deref()), (Some("oauth2"), Some("ann")));
         assert_eq!(event.reason.as_deref(), Some("revoked at the revocation endpoint"));
+        let context = event.context.as_ref().unwrap();
+        assert_eq!((context.path.as_deref(), &context.extra["by"]), (Some("/oauth2/revoke"), &json!("app")));
     }
     assert_eq!(of_access.token_id.as_deref(), id.as_str());
     let text = serde_json::to_string(&heard).unwrap();
     assert!(!text.contains(&access) && !text.contains(&refresh_token));
+}
+
+#[test]
+fn who_revoked_another_s_token_is_told() {
+    let oauth2 = every_handler();
+    let request = CreateToken::new("bob").handler("database").expires_after(60);
+    let token = oauth2.host.create_token_blocking(&request).unwrap().token;
+    let mut events = oauth2.host.subscribe();
+    is_done(&revoke(&oauth2, &oauth2.naming("carl", &["revoke"]), &token));
+    let heard: Vec<Event> = std::iter::from_fn(|| events.try_next()).collect();
+    let ended = heard.iter().find(|event| event.kind == EventKind::TokenInvalidated).unwrap();
+    assert_eq!(ended.actor_id.as_deref(), Some("bob"));
+    assert_eq!(ended.context.as_ref().unwrap().extra["by"], "carl");
 }
 
 #[test]

@@ -63,8 +63,8 @@ pub use path_pattern::PathPattern;
 #[cfg(feature = "tower")]
 pub(crate) use problem::TOKEN_DEPRECATED;
 pub use refusal::Refusal;
-pub(crate) use requirement::scopes_of;
 pub use requirement::{OWN_ACTIONS, RequiredAction, RequiredResource, Requirement};
+pub(crate) use requirement::{is_delegated, scopes_of};
 pub use rules::{Found, HostPattern, Rule, Rules, Target};
 pub use settings::AuthenticateSettings;
 #[cfg(feature = "tower")]

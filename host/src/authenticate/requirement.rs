@@ -124,6 +124,12 @@ fn policy_knows_in_other_letters(actor: &Actor, resource: &str, id: Option<&str>
 /// The actions that a token must name to be good for the host itself. Who makes tokens of their own must not name them.
 pub const OWN_ACTIONS: [&str; 5] = ["admin", "introspect", "revoke", "tokenreview", "kubernetes"];
 
+/// Whether a token was made for less than all that its actor may do, without restrictions or a policy: it has scopes, or a
+/// client got it from its user.
+pub(crate) fn is_delegated(actor: &Actor) -> bool {
+    scopes_of(actor).is_some() || actor.claims().any(|(name, _)| matches!(name, "client_id" | "azp"))
+}
+
 /// The claims that hold scopes.
 const SCOPE_CLAIMS: [&str; 3] = ["scope", "scopes", "scp"];
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use http::{HeaderMap, header, request::Parts};
+use token_plugin_api::RequestContext;
 
 use crate::peer::{Network, Peer};
 
@@ -68,6 +69,18 @@ impl<'r> Subject<'r> {
         }
         push_member(&mut context, "path", beginning(self.path, MAX_PATH_BYTES));
         context.push('}');
+        context
+    }
+
+    /// The same, read.
+    pub(crate) fn request_context(&self) -> RequestContext {
+        serde_json::from_str(&self.context()).unwrap_or_default()
+    }
+
+    /// The same, for what somebody does: `by` is who.
+    pub(crate) fn context_of(&self, by: &str) -> RequestContext {
+        let mut context = self.request_context();
+        context.extra.insert("by".to_owned(), by.into());
         context
     }
 

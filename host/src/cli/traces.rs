@@ -2,7 +2,8 @@
 //!
 //! They are sent where `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` says to, in OTLP over HTTP
 //! with protobuf. `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_...` and the other
-//! variables of the exporter mean what they do everywhere. Spans wait in a queue that is bounded, and those that find it
+//! variables of the exporter mean what they do everywhere, but for certificates of clients, which there are none of: who
+//! asks for one is told. The trace of a request is taken from `traceparent`, whatever `OTEL_PROPAGATORS` says. Spans wait in a queue that is bounded, and those that find it
 //! full are dropped: a collector that is slow or gone slows nobody down.
 
 use std::{env, fs, time::Duration};
@@ -41,11 +42,18 @@ impl Traces {
         if let Some((name, other)) = otlp("PROTOCOL").filter(|(_, protocol)| protocol != "http/protobuf") {
             return Err(refused(format!("{name}: expected http/protobuf, not {other:?}")));
         }
+        if let Some((name, _)) = otlp("CLIENT_KEY").or_else(|| otlp("CLIENT_CERTIFICATE")) {
+            return Err(refused(format!("{name}: certificates of clients are not supported")));
+        }
         let certificates = otlp("CERTIFICATE").map(|(name, path)| {
             fs::read(&path).map_err(|error| refused(format!("{name}: cannot read {path}: {error}")))
         });
         let certificates = certificates.transpose()?;
-        let timeout = otlp("TIMEOUT").and_then(|(_, ms)| ms.parse().ok()).map_or(TIMEOUT, Duration::from_millis);
+        let timeout = otlp("TIMEOUT").map(|(name, text)| {
+            let milliseconds = text.parse().map(Duration::from_millis);
+            milliseconds.map_err(|_| refused(format!("{name}: expected milliseconds, not {text:?}")))
+        });
+        let timeout = timeout.transpose()?.unwrap_or(TIMEOUT);
         let collector = Collector::new(timeout, certificates.as_deref()).map_err(refused)?;
         let exporter = SpanExporter::builder().with_http().with_http_client(collector).build();
         let exporter = exporter.map_err(|error| refused(error.to_string()))?;

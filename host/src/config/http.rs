@@ -115,7 +115,11 @@ pub struct AdminSettings {
     /// The actors that may, alone. Default: `root`. Where users make their own tokens, as in a Datasette with the same secret,
     /// they choose what these name; whom they stand for they do not choose.
     pub actors: Vec<String>,
-    /// The handlers whose tokens may, alone. Default: any; say which, where one of them takes tokens that others make.
+    /// The actors that may introspect, revoke and review tokens with a token that names the action for it, alone. Default:
+    /// any; say which, where users make their own tokens.
+    pub callers: Option<Vec<String>>,
+    /// The handlers whose tokens may do either, alone. Default: any; say which, where one of them takes tokens that others
+    /// make.
     pub handlers: Option<Vec<String>>,
 }
 
@@ -147,7 +151,7 @@ impl Default for HttpSettings {
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self { actors: vec!["root".to_owned()], handlers: None }
+        Self { actors: vec!["root".to_owned()], callers: None, handlers: None }
     }
 }
 
@@ -280,7 +284,8 @@ fn admin(keys: &mut Keys<'_>, report: &mut Report<'_>) -> AdminSettings {
         table.value.contains_key(key).then(|| written.into_iter().map(|written| written.value).collect())
     };
     let defaults = AdminSettings::default();
-    let admin = AdminSettings { actors: list("actors").unwrap_or(defaults.actors), handlers: list("handlers") };
+    let actors = list("actors").unwrap_or(defaults.actors);
+    let admin = AdminSettings { actors, callers: list("callers"), handlers: list("handlers") };
     keys.finish("", report);
     admin
 }
@@ -496,7 +501,7 @@ mod tests {
     fn what_is_documented_is_read() {
         let config = read(
             "[http]\nlisten = ['unix:run/a.sock', 'systemd', '[::1]:1']\ntrusted_proxies = ['unix', '10.0.0.0/8']\n\
-             [http.admin]\nhandlers = ['signed']\n[[http.rule]]\npath = '/{a}/*'\nmethods = ['GET']\naction = 'view'\n\
+             [http.admin]\nhandlers = ['signed']\ncallers = ['apache']\n[[http.rule]]\npath = '/{a}/*'\nmethods = ['GET']\naction = 'view'\n\
              database = '{a}'\n",
         );
         let http = config.unwrap().http;
@@ -504,6 +509,7 @@ mod tests {
         assert_eq!(http.listen, [Listen::Unix(socket), Listen::Systemd, Listen::Tcp("[::1]:1".parse().unwrap())]);
         assert_eq!((http.trust_unix, http.trusted_proxies.len(), http.rules.is_empty()), (true, 1, false));
         assert_eq!(http.admin.actors, ["root"], "whoever else is not said");
+        assert_eq!(http.admin.callers.as_deref(), Some(&["apache".to_owned()][..]));
         assert_eq!(http.admin.handlers.as_deref(), Some(&["signed".to_owned()][..]));
     }
 }

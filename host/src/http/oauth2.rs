@@ -20,7 +20,7 @@ pub(super) async fn serve(
     let path = request.uri().path();
     let introspection = service.introspection();
     if introspection.is_at(path) {
-        return match whole(request, introspection::MAX_BODY_BYTES).await {
+        return match whole(&service, request, introspection::MAX_BODY_BYTES).await {
             Ok(request) => {
                 let client = service.client(peer, request.headers());
                 answered(introspection.clone().with_client(client).serve(&request).await)
@@ -31,7 +31,7 @@ pub(super) async fn serve(
     let Some(server) = service.host().oauth2().filter(|server| server.is_at(path)) else {
         return routes::nothing_here();
     };
-    match whole(request, oauth2::MAX_BODY_BYTES).await {
+    match whole(&service, request, oauth2::MAX_BODY_BYTES).await {
         Ok(request) => answered(server.serve(&request, peer).await),
         Err(problem) => problem.into_response(),
     }
@@ -41,8 +41,9 @@ fn answered(response: Option<::http::Response<Vec<u8>>>) -> Response {
     response.map_or_else(routes::nothing_here, |response| response.map(Body::from))
 }
 
-/// The request with its body, which may have so many bytes.
-pub(super) async fn whole(request: Request<Body>, most: usize) -> Result<Request<Vec<u8>>, Problem> {
+/// The request with its body, which may have so many bytes, and no more than `max_body_bytes`.
+pub(super) async fn whole(service: &Service, request: Request<Body>, most: usize) -> Result<Request<Vec<u8>>, Problem> {
+    let most = most.min(service.settings().max_body_bytes);
     let (parts, body) = request.into_parts();
     let collected = Limited::new(body, most).collect().await;
     match collected {

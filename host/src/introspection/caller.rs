@@ -27,6 +27,8 @@ pub(super) struct Caller {
     pub(super) server: Option<AuthorizationServer>,
     /// The client that asks; `None`: whoever has a token that names the action.
     pub(super) client: Option<Client>,
+    /// The client's id, or that of the token's actor.
+    pub(super) by: String,
 }
 
 /// Why somebody gets no answer.
@@ -94,7 +96,7 @@ impl Introspection {
                 }
                 return Err(refused);
             }
-            return Ok(Caller { server, client: None });
+            return Ok(Caller { server, client: None, by: identity.actor.id().to_owned() });
         }
         let Some(server) = server else { return Err(Refused::Unknown(Ways::Tokens)) };
         let client = match Credentials::read(request.headers(), form) {
@@ -107,7 +109,7 @@ impl Introspection {
             Ok(client) if client.secret.is_none() && endpoint != Endpoint::Revocation => {
                 Err(Refused::Unknown(Ways::ClientsAndTokens))
             }
-            Ok(client) => Ok(Caller { server: Some(server), client: Some(client) }),
+            Ok(client) => Ok(Caller { server: Some(server), by: client.identifier.clone(), client: Some(client) }),
             Err(Problem::Client { .. }) => Err(Refused::Unknown(Ways::ClientsAndTokens)),
             Err(problem) => Err(problem.into()),
         }
@@ -124,7 +126,8 @@ impl Introspection {
         let may_name =
             admin.handlers.as_ref().is_none_or(|known| handler.as_ref().is_some_and(|h| is_one_of(known, h)));
         let is_admin = names(ADMIN) && is_one_of(&admin.actors, actor.id());
-        may_name && (is_admin || endpoint.action().iter().any(|action| names(action)))
+        let may_call = admin.callers.as_ref().is_none_or(|known| is_one_of(known, actor.id()));
+        may_name && (is_admin || (may_call && endpoint.action().iter().any(|action| names(action))))
     }
 
     fn refused(&self, refusal: Refusal) -> Refused {

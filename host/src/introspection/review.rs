@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 use token_plugin_api::Actor;
 
 use super::{SystemIdentities, active::audience_of};
-use crate::{authenticate::scopes_of, oauth2::is_user_id};
+use crate::{
+    authenticate::{is_delegated, scopes_of},
+    oauth2::is_user_id,
+};
 
 /// What became of a review.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,12 +97,10 @@ impl Reviewer<'_> {
 /// Whether a token may do all that its actor may, or was made for Kubernetes. Scopes, and what a client got without any,
 /// are for the audience that the token names; restrictions and policies hold everywhere.
 fn is_whole(actor: &Actor, is_for_the_audience: bool) -> bool {
-    let scopes = scopes_of(actor);
-    let is_a_client_s = actor.claims().any(|(name, _)| matches!(name, "client_id" | "azp"));
-    let is_delegated = scopes.is_some() || is_a_client_s;
+    let has_scope = || scopes_of(actor).is_some_and(|scopes| scopes.contains(&ACTION));
     let names_it = match actor.restrictions() {
         Some(restrictions) => restrictions.allows(ACTION, None, None),
-        None => !is_delegated || is_for_the_audience || scopes.is_some_and(|scopes| scopes.contains(&ACTION)),
+        None => !is_delegated(actor) || is_for_the_audience || has_scope(),
     };
     names_it && matches!(actor.policy(), Ok(None))
 }

@@ -1,7 +1,7 @@
 //! Revocation (RFC 7009): a client's own tokens by the client, anybody's by whoever names the action.
 
 use http::{Request, Response};
-use token_plugin_api::{Actor, InvalidateTokens, ReasonKind, TokenSelector, Verdict};
+use token_plugin_api::{Actor, InvalidateTokens, ReasonKind, RequestContext, TokenSelector, Verdict};
 
 use super::{
     Introspection,
@@ -31,7 +31,9 @@ impl Introspection {
         let form = oauth2::read_form(request)?;
         let caller = self.caller(request, &form, Endpoint::Revocation).await?;
         let token = oauth2::required(&form, "token", "expected token")?;
-        let (handler, verdict) = self.authenticator.judge(token, &self.subject(request)).await;
+        let subject = self.subject(request);
+        let context = subject.context_of(&caller.by);
+        let (handler, verdict) = self.authenticator.judge(token, &subject).await;
         let may_be_revoked = match &verdict? {
             Verdict::Accepted(actor) => caller.may_revoke(actor, handler.as_deref()),
             // These may be good later.
@@ -42,21 +44,21 @@ impl Introspection {
             Verdict::NotRecognized => false,
         };
         if may_be_revoked {
-            self.invalidate(handler.as_deref(), token).await?;
+            self.invalidate(handler.as_deref(), token, &context).await?;
         }
         // Refresh tokens, and what is kept of an access token that a handler made.
         if let Some(server) = &caller.server {
-            server.revoke(caller.client.as_ref(), token).await?;
+            server.clone().with_context(context).revoke(caller.client.as_ref(), token).await?;
         }
         Ok(())
     }
 
     /// Has a token's handler invalidate it.
-    async fn invalidate(&self, handler: Option<&str>, token: &str) -> Result<(), Problem> {
+    async fn invalidate(&self, handler: Option<&str>, token: &str, context: &RequestContext) -> Result<(), Problem> {
         // A wrapper's own has nobody who could.
         let Some(handler) = handler else { return Err(Problem::TokenType) };
         let request = InvalidateTokens::new(TokenSelector::Token(token.to_owned()), REVOCATION_REASON);
-        match self.host().invalidate_tokens(Some(handler), &request).await {
+        match self.host().invalidate_tokens_in(Some(handler), &request, context).await {
             Ok(_) => Ok(()),
             Err(error) => match error.kind() {
                 // Somebody else was quicker.

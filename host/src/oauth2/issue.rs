@@ -111,7 +111,11 @@ impl AuthorizationServer {
             details.claims.insert("scope".to_owned(), Value::from(scopes.join(" ")));
         }
         let request = CreateToken::new(user_id.unwrap_or(client_id)).handler(handler).expires_after(life);
-        let created = self.host.create_token(&request.with_details(details)).await?;
+        let request = request.with_details(details);
+        let created = match self.context.as_deref() {
+            Some(context) => self.host.create_token_in(&request, context).await?,
+            None => self.host.create_token(&request).await?,
+        };
         Ok(Made { token: created.token, expires_at: created.expires_at.unwrap_or(expires_at) })
     }
 
@@ -121,7 +125,7 @@ impl AuthorizationServer {
         if self.settings.access_token != AccessTokenFormat::Opaque {
             return Ok(());
         }
-        let mut event = self.host.0.event(EventKind::TokenCreated, None);
+        let mut event = self.host.0.event(EventKind::TokenCreated, self.context.as_deref());
         event.handler = Some(self.settings.store.clone());
         event.actor_id = Some(kept.user_id.as_ref().unwrap_or(&kept.client_id).clone());
         event.auto_generated = true;

@@ -50,7 +50,10 @@ use std::{fmt, sync::Arc};
 
 use http::{HeaderValue, Request, Response, header};
 
+use token_plugin_api::RequestContext;
+
 use crate::{
+    authenticate::{Subject, client_address},
     config::OAuth2Settings,
     error::Error,
     execute::Service,
@@ -91,6 +94,8 @@ pub struct AuthorizationServer {
     host: Host,
     settings: Arc<OAuth2Settings>,
     users: Option<Arc<dyn Users>>,
+    /// What is known of the request that is answered.
+    context: Option<Arc<RequestContext>>,
 }
 
 /// What all authorization servers of a host share.
@@ -121,13 +126,20 @@ impl AuthorizationServer {
 
     fn of(host: Host, settings: Arc<OAuth2Settings>) -> Self {
         let users = settings.users.clone().map(|users| Arc::new(users) as Arc<dyn Users>);
-        Self { host, settings, users }
+        Self { host, settings, users, context: None }
     }
 
     /// The same, with these users in place of those of the settings.
     #[must_use]
     pub fn with_users(mut self, users: Arc<dyn Users>) -> Self {
         self.users = Some(users);
+        self
+    }
+
+    /// The same, for a request of which this is known, for events.
+    #[must_use]
+    pub(crate) fn with_context(mut self, context: RequestContext) -> Self {
+        self.context = Some(Arc::new(context));
         self
     }
 
@@ -146,7 +158,7 @@ impl AuthorizationServer {
     pub async fn serve(&self, request: &Request<Vec<u8>>, peer: Peer) -> Option<Response<Vec<u8>>> {
         let (path, issuer) = (request.uri().path(), &self.settings.issuer);
         if path == issuer.token_path() {
-            Some(self.token(request).await)
+            Some(self.clone().with_context(self.context_of(request, peer)).token(request).await)
         } else if path == issuer.authorize_path() {
             Some(self.authorize(request, peer).await)
         } else if path == issuer.metadata_path() {
@@ -154,6 +166,22 @@ impl AuthorizationServer {
         } else {
             None
         }
+    }
+
+    /// What is known of a request. Whose word is taken for where it came from, the `[http]` table says.
+    fn context_of(&self, request: &Request<Vec<u8>>, peer: Peer) -> RequestContext {
+        let (uri, headers) = (request.uri(), request.headers());
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let proxies = &self.host.0.registry.load().http.trusted_proxies;
+        let subject = Subject {
+            headers,
+            method: request.method().as_str(),
+            host: uri.host().or(host),
+            path: uri.path(),
+            query: None,
+            client: client_address(headers, peer, proxies),
+        };
+        subject.request_context()
     }
 
     fn now(&self) -> u64 {

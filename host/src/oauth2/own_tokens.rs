@@ -39,7 +39,7 @@ impl AuthorizationServer {
             if !server.access_tokens()?.revoke_token(&token, client_id.as_deref()).await? {
                 return Ok(());
             }
-            let mut event = server.host.0.event(EventKind::TokenInvalidated, None);
+            let mut event = server.host.0.event(EventKind::TokenInvalidated, server.context.as_deref());
             event.handler = Some(server.settings.store.clone());
             event.reason = Some(REASON.to_owned());
             if let Some(kept) = kept {

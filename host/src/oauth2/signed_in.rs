@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 use token_plugin_api::{Actor, RequestContext};
 
 use super::{AuthorizationServer, Peer, problem::Problem};
-use crate::error::ErrorKind;
+use crate::{authenticate::is_delegated, error::ErrorKind};
 
 impl AuthorizationServer {
     /// The id of the signed-in user; `None`: nobody is signed in.
@@ -63,9 +63,8 @@ pub(crate) fn is_user_id(text: &str) -> bool {
 /// Whether a token stands for its user in all things. One that a client got from the user, or that may do less than its
 /// user, must not give consent to more: it would widen itself.
 fn may_sign_in(actor: &Actor) -> bool {
-    let is_a_client_s = actor.claims().any(|(name, _)| matches!(name, "client_id" | "scope" | "scopes" | "azp"));
     let is_whole = actor.restrictions().is_none() && matches!(actor.policy(), Ok(None));
-    is_whole && !is_a_client_s && is_user_id(actor.id())
+    is_whole && !is_delegated(actor) && is_user_id(actor.id())
 }
 
 #[cfg(test)]
@@ -83,6 +82,8 @@ mod tests {
             actor().claim("client_id", "app"),
             actor().claim("scope", "read"),
             actor().claim("scopes", json!(["read"])),
+            actor().claim("scp", json!(["read"])),
+            actor().claim("azp", "app"),
             actor().claim("policy", json!({})),
             actor().restricted_to(TokenRestrictions::nothing()),
             Actor::new("", "any"),

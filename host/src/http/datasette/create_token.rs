@@ -60,7 +60,7 @@ pub(super) async fn create_token(
         let subject = Subject::of(&parts, service.client(peer, &parts.headers));
         serde_json::from_str(&subject.context()).unwrap_or_default()
     };
-    match filled_in(parts, body).await {
+    match filled_in(&service, parts, body).await {
         Ok(filled_in) => made(service.host(), &user, &filled_in, &context, form).await,
         Err(Refused::Told(told)) => error(form, StatusCode::BAD_REQUEST, told),
         Err(Refused::Problem(problem)) => problem.into_response(),
@@ -73,11 +73,11 @@ enum Refused {
     Problem(Problem),
 }
 
-async fn filled_in(parts: Parts, body: Body) -> Result<TokenForm, Refused> {
+async fn filled_in(service: &Service, parts: Parts, body: Body) -> Result<TokenForm, Refused> {
     if !is_of_type(&parts.headers, "application/x-www-form-urlencoded") {
         return Err(Refused::Told("Expected application/x-www-form-urlencoded"));
     }
-    let request = whole(Request::from_parts(parts, body), MAX_BODY_BYTES).await.map_err(Refused::Problem)?;
+    let request = whole(service, Request::from_parts(parts, body), MAX_BODY_BYTES).await.map_err(Refused::Problem)?;
     TokenForm::parse(request.body()).map_err(Refused::Told)
 }
 
