@@ -106,6 +106,8 @@ impl ProxyKind {
                 change("*:8000", &here.to_string());
                 let authority = repository().join("tests/data/redis/authority.pem");
                 change("/etc/apache2/token-host-authority.pem", &authority.display().to_string());
+                let script = "only-what-was-judged.lua";
+                change(&format!("/etc/apache2/{script}"), &shipped(script).display().to_string());
             }
             // Its entry points are not in this file.
             Self::Envoy | Self::Traefik => {}
@@ -175,6 +177,7 @@ fn apache(folder: &Path, site: &Path, modules: &Path) -> String {
         "auth_openidc",
         "headers",
         "rewrite",
+        "lua",
         "proxy",
         "proxy_http",
     ];

@@ -1,7 +1,9 @@
 //! What clients try with proxies: to be somebody else, to have another request judged than the one that is made, to have
 //! something else required of their token.
 
-use token_host_tests::{ProxyKind, Seen};
+use std::fs;
+
+use token_host_tests::{ProxyKind, Seen, repository};
 
 use crate::proxies::{Scene, alice, restricted, with_each_proxy};
 
@@ -14,8 +16,52 @@ with_each_proxy!(
     nothing_but_websockets_is_upgraded_to,
 );
 
+/// Headers with which a client says that it is somebody else, or may do more.
+pub(crate) const INJECTED: [&[&str]; 8] = [
+    &["X-Auth-Actor-Id: root"],
+    &["x-auth-actor-id: root", "X-AUTH-ACTOR-ID: root", "X-Auth-Actor-Id: alice"],
+    // What token-host says nothing of in this case.
+    &["X-Auth-Expires: 99999999999", "X-Auth-Scopes: admin"],
+    &["X_Auth_Actor_Id: root", "X-Auth_Actor_Id: root", "X_AUTH_EXPIRES: 1", "X-Auth-Scopes_: a"],
+    &["X.Auth.Actor.Id: root", "X+Auth+Scopes: admin", "X~Auth~Actor: e30"],
+    // The last of those that are alike says nothing.
+    &["X.Auth.Actor: e30", "X!Auth!Actor: e30", "x~auth~actor:", "X.Auth-Handler: x", "X|Auth^Token`Kind: x"],
+    &["X-Auth-Actor: eyJpZCI6InJvb3QifQ", "X-Auth-Handler:", "X-Auth-Token-Kind: \t"],
+    &["Cookie: X-Auth-Actor-Id=root", "X-Auth-Other: root"],
+];
+
+/// Headers that may make another request of the one that was judged, in the spellings that an application may read alike.
+pub(crate) fn overriding_headers() -> Vec<String> {
+    const NAMES: [&str; 11] = [
+        "Forwarded",
+        "X-Forwarded-Host",
+        "X-Forwarded-Method",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Uri",
+        "X-HTTP-Method",
+        "X-HTTP-Method-Override",
+        "X-Method-Override",
+        "X-Original-URI",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+    ];
+    let spelt = |separator: &str| NAMES.map(|name| format!("{}: overridden", name.replace('-', separator)));
+    let mut headers = ["-", "_", ".", "~", "+"].map(spelt).concat();
+    // Of these the proxies say something of their own.
+    headers.extend(["X_Forwarded_Proto: overridden", "X.Forwarded.For: overridden"].map(str::to_owned));
+    headers.push("X-HTTP_Method.Override: overridden".to_owned());
+    headers
+}
+
+/// Whether none of these is there.
+#[track_caller]
+pub(crate) fn is_not_overridden(seen: &Seen) {
+    let is_overriding = |value: &str| value.contains("overridden");
+    assert!(!seen.headers.values().any(|value| value.to_str().is_ok_and(is_overriding)), "{seen:?}");
+}
+
 /// What the application may take for identity headers: CGI and its kin write `-` and `_` alike, some every other character.
-fn identity_headers(seen: &Seen) -> Vec<(String, String)> {
+pub(crate) fn identity_headers(seen: &Seen) -> Vec<(String, String)> {
     let plain = |name: &str| name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
     let headers = seen.headers.iter().filter(|(name, _)| plain(name.as_str()).starts_with("x_auth_"));
     headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
@@ -34,16 +80,7 @@ fn is_alice(seen: &Seen) {
 
 fn nobody_can_say_who_they_are(kind: ProxyKind) {
     let Some(scene) = Scene::of(kind) else { return };
-    for injected in [
-        &["X-Auth-Actor-Id: root"][..],
-        &["x-auth-actor-id: root", "X-AUTH-ACTOR-ID: root", "X-Auth-Actor-Id: alice"],
-        // What token-host says nothing of in this case.
-        &["X-Auth-Expires: 99999999999", "X-Auth-Scopes: admin"],
-        &["X_Auth_Actor_Id: root", "X-Auth_Actor_Id: root", "X_AUTH_EXPIRES: 1", "X-Auth-Scopes_: a"],
-        &["X.Auth.Actor.Id: root", "X+Auth+Scopes: admin", "X~Auth~Actor: e30"],
-        &["X-Auth-Actor: eyJpZCI6InJvb3QifQ", "X-Auth-Handler:", "X-Auth-Token-Kind: \t"],
-        &["Cookie: X-Auth-Actor-Id=root", "X-Auth-Other: root"],
-    ] {
+    for injected in INJECTED {
         let alice = alice();
         let headers: Vec<&str> = injected.iter().copied().chain([alice.as_str()]).collect();
         let seen = scene.passes("GET /", &headers);
@@ -135,6 +172,13 @@ fn no_header_can_have_another_request_judged(kind: ProxyKind) {
         assert!(seen.header(name).is_none(), "{name}: {seen:?}");
     }
     assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+
+    let overriding = overriding_headers();
+    let all: Vec<&str> = overriding.iter().chain([&restricted]).map(String::as_str).collect();
+    is_not_overridden(&scene.passes("GET /db/t", &all));
+    for line in ["GET /admin/users", "DELETE /db/t"] {
+        assert_eq!(scene.refused(line, &all).status, 403);
+    }
 }
 
 fn paths_are_judged_as_the_application_gets_them(kind: ProxyKind) {
@@ -189,7 +233,7 @@ fn paths_are_judged_as_the_application_gets_them(kind: ProxyKind) {
 
 fn nobody_can_choose_what_is_required(kind: ProxyKind) {
     let required: &[(&str, &str)] = match kind {
-        ProxyKind::Nginx => &[("requires \"\";", "requires \"action=insert-row\";")],
+        ProxyKind::Nginx => &[("/auth/nginx\";", "/auth/nginx?action=insert-row\";")],
         ProxyKind::Caddy => &[("uri /auth?\n", "uri /auth?action=insert-row\n")],
         ProxyKind::HaProxy => &[("8700/auth\n", "8700/auth?action=insert-row\n")],
         ProxyKind::Traefik => &[("8700/auth\n", "8700/auth?action=insert-row\n")],
@@ -208,6 +252,35 @@ fn nobody_can_choose_what_is_required(kind: ProxyKind) {
     for query in ["", "?action=view-instance", "?action", "?x=1"] {
         scene.passes(&format!("GET /admin/users{query}"), &[&alice()]);
         assert_eq!(scene.refused(&format!("GET /admin/users{query}"), &[&restricted()]).status, 403, "{query}");
+    }
+}
+
+#[test]
+fn each_location_of_nginx_has_required_what_it_says() {
+    let file = fs::read_to_string(repository().join("host/proxies/nginx.conf")).unwrap();
+    let begin = "    location / {\n";
+    let from = file.find(begin).unwrap();
+    let end = from + file[from..].find("\n    }\n").unwrap();
+    // A copy at another path, which asks something else.
+    let location = |path: &str, asked: &str| {
+        let copy = file[from..end].replace("location /", &format!("location {path}"));
+        format!("{}\n    }}\n", copy.replace("set $token_host_asked \"/auth/nginx\";", asked))
+    };
+    let strict = location("/strict/", "set $token_host_asked \"/auth/nginx?action=insert-row\";");
+    let within = location("/strict/silent/", "").replace('\n', "\n    ");
+    let strict = strict.replace("\n    }\n", &format!("\n{within}    }}\n"));
+    let (silent, auth) = (location("/silent/", ""), location("/auth/", ""));
+    let with_others = format!("{strict}{silent}{auth}{begin}");
+    let Some(scene) = Scene::with(ProxyKind::Nginx, "", &[(begin, &with_others)]) else { return };
+    let restricted = restricted();
+    scene.passes("GET /db/t", &[&restricted]);
+    scene.passes("GET /strict/t", &[&alice()]);
+    assert_eq!(scene.refused("GET /strict/t", &[&restricted]).status, 403);
+    // However its path is written.
+    assert_eq!(scene.refused("GET /x/..//str%69ct/t", &[&restricted]).status, 403);
+    // One that says nothing lets nothing pass, not even where the client's own words would do for a question.
+    for path in ["/silent/t", "/strict/silent/t", "/auth/nginx", "/auth/nginx?action=view-instance"] {
+        assert_eq!(scene.refused(&format!("GET {path}"), &[&alice()]).status, 503, "{path}");
     }
 }
 
