@@ -51,7 +51,7 @@ fn main() {
 type Section = (&'static str, fn(Effort));
 
 /// What is measured; a few alone by name, as in `cargo bench -p token-host -- jwt`.
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     ("boundary", boundary::measure),
     ("jwt", jwt::measure),
     ("database", database::measure),
@@ -62,4 +62,5 @@ const SECTIONS: [Section; 10] = [
     ("reloading", reloading::measure),
     ("latency", latency::measure),
     ("http", serving::measure),
+    ("soak", serving::soak),
 ];

@@ -8,7 +8,7 @@ mod process;
 mod service;
 mod wrk;
 
-use std::{env, process::Command, thread, time::Duration};
+use std::{env, net::TcpStream, process::Command, thread, time::Duration};
 
 use crate::{
     sampler::{Effort, Series, percentile},
@@ -27,11 +27,8 @@ const CONNECTIONS: usize = 32;
 
 pub(crate) fn measure(effort: Effort) {
     table::section("http: time a request, by wrk on one core with 32 connections, the server on another one");
-    for program in ["wrk", "taskset"] {
-        if Command::new(program).arg("--version").output().is_err() {
-            table::note(&format!("skipped: {program} is not installed"));
-            return;
-        }
+    if !can_load() {
+        return;
     }
     let host = TokenHost::start();
     let fixed = Fixed::start();
@@ -41,11 +38,20 @@ pub(crate) fn measure(effort: Effort) {
     let (rounds, seconds) = effort.choose((9, 3), (1, 1));
     let loads = wrk::take_turns(&contestants, rounds, seconds, CONNECTIONS);
     report(&contestants, &loads);
-    drop((others, fixed));
-    held(effort, &host);
-    soak(effort, &host);
-    drop(host);
+    drop(others);
+    held(effort, &host, &fixed);
+    drop((host, fixed));
     starts(effort);
+}
+
+/// Whether there is what makes load.
+fn can_load() -> bool {
+    let missing =
+        ["wrk", "taskset"].into_iter().find(|program| Command::new(program).arg("--version").output().is_err());
+    if let Some(program) = missing {
+        table::note(&format!("skipped: {program} is not installed"));
+    }
+    missing.is_none()
 }
 
 fn report(contestants: &[Contestant], loads: &[Vec<Load>]) {
@@ -81,22 +87,33 @@ fn report(contestants: &[Contestant], loads: &[Vec<Load>]) {
 }
 
 /// What open connections take, each of which has had an answer.
-fn held(effort: Effort, host: &TokenHost) {
+fn held(effort: Effort, host: &TokenHost, fixed: &Fixed) {
     let count = effort.choose(10_000, 100);
-    let before = resident_bytes(host.id());
-    let connections = host.connections(count);
-    let bytes = resident_bytes(host.id());
+    let measured = |id, open: &dyn Fn(usize) -> Vec<TcpStream>| {
+        let before = resident_bytes(id);
+        let connections = open(count);
+        let bytes = resident_bytes(id);
+        drop(connections);
+        (bytes, (bytes - before) / 1024.0 / count as f64)
+    };
+    let (bytes, each) = measured(host.id(), &|count| host.connections(count));
+    let (plain_bytes, plain_each) = measured(fixed.id(), &|count| fixed.connections(count));
     table::note(&format!(
-        "{count} connections held: {:.0} MB in all ({:.1} KiB each) [at most 150 MB: {}]",
+        "{count} connections held: {:.0} MB in all, {each:.1} KiB each [at most 150 MB: {}]; by axum and hyper alone {:.0} MB, \
+         {plain_each:.1} KiB each",
         bytes / 1e6,
-        (bytes - before) / 1024.0 / count as f64,
         if bytes <= 150e6 { "met" } else { "MISSED" },
+        plain_bytes / 1e6,
     ));
-    drop(connections);
 }
 
 /// Whether memory grows under load that goes on: for as many minutes as `TOKEN_HOST_SOAK_MINUTES` says.
-fn soak(effort: Effort, host: &TokenHost) {
+pub(crate) fn soak(effort: Effort) {
+    table::section("soak: memory under load that goes on");
+    if !can_load() {
+        return;
+    }
+    let host = TokenHost::start();
     let minutes: f64 = env::var("TOKEN_HOST_SOAK_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(0.5);
     let slices = effort.choose(30, 2);
     let seconds = effort.choose((minutes * 60.0 / f64::from(slices)).max(1.0) as u64, 1);

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{SystemTime, UNIX_EPOCH},
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use super::{
     FIXED_SERVER,
     process::{Process, free_port, pinned},
-    service::JWT_SECRET,
+    service::{JWT_SECRET, answered},
     wrk::Contestant,
 };
 use crate::{libraries::folder, sampler::Effort, table};
@@ -25,7 +26,7 @@ pub(crate) const NGINX: &str = "nginx, 204 to everything";
 
 /// axum and hyper with a fixed answer: this program, as a server.
 pub(crate) struct Fixed {
-    _process: Process,
+    process: Process,
     url: String,
 }
 
@@ -37,7 +38,16 @@ impl Fixed {
     pub(crate) fn start() -> Self {
         let program = env::current_exe().unwrap();
         let (process, url) = Process::start_telling(&mut pinned(&[program.to_str().unwrap(), FIXED_SERVER]));
-        Self { _process: process, url }
+        Self { process, url }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Opens so many connections, each of which gets an answer.
+    pub(crate) fn connections(&self, count: usize) -> Vec<TcpStream> {
+        (0..count).map(|_| answered(&self.url, "/identity", "none").unwrap()).collect()
     }
 
     pub(crate) fn contestant(&self) -> Contestant {

@@ -60,7 +60,7 @@ impl TokenHost {
     /// Opens so many connections, each of which gets an answer.
     pub(crate) fn connections(&self, count: usize) -> Vec<TcpStream> {
         let token = self.place.token("signed");
-        (0..count).map(|_| answered(&self.url, &token).unwrap()).collect()
+        (0..count).map(|_| answered(&self.url, "/auth", &token).unwrap()).collect()
     }
 
     /// From the start of a process with all plugins to its first answer.
@@ -73,7 +73,7 @@ impl TokenHost {
         });
         let began = Instant::now();
         let (process, url) = place.serve();
-        answered(&url, token).unwrap();
+        answered(&url, "/auth", token).unwrap();
         let took = began.elapsed();
         drop(process);
         took
@@ -81,9 +81,9 @@ impl TokenHost {
 }
 
 /// A connection on which one request was answered with 200.
-fn answered(url: &str, token: &str) -> std::io::Result<TcpStream> {
+pub(super) fn answered(url: &str, path: &str, token: &str) -> std::io::Result<TcpStream> {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://"))?;
-    write!(stream, "GET /auth HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n")?;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer)?;
     assert_eq!(&answer, b"HTTP/1.1 200");
