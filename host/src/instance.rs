@@ -1,5 +1,7 @@
 //! [`Instance`]: one plugin, made and registered, with the ABI's objects behind plain methods.
 
+mod figures;
+
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -18,9 +20,11 @@ use token_plugin_api::{
     },
 };
 
+use self::figures::Figures;
+pub(crate) use self::figures::TELLING_DEADLINE;
 use crate::{
     breaker::Breaker,
-    execute::{Lane, Service},
+    execute::{Lane, Service, block_on},
     handler::{Handler, stopped},
     watchdog::{Part, Watched},
 };
@@ -47,7 +51,8 @@ pub(crate) struct Instance {
     pub(crate) warnings: Vec<String>,
     pub(crate) breaker: Breaker,
     pub(crate) stores: Vec<InstanceStore>,
-    metrics: Vec<MetricsEntryV1>,
+    /// What it tells of itself.
+    pub(crate) figures: Figures,
     extensions: Vec<v1::ExtensionEntryV1>,
     keeper: Option<v1::Keeper>,
     pub(crate) lane: Lane,
@@ -142,7 +147,7 @@ impl Instance {
                 .collect(),
             breaker: Breaker::new(&key.plugin),
             stores,
-            metrics,
+            figures: Figures::new(metrics, &key.plugin, service),
             extensions: unknown,
             keeper: Some(made.keeper),
             generation,
@@ -155,14 +160,9 @@ impl Instance {
         &self.key.plugin
     }
 
-    /// The figures that it tells of itself. One that cannot is logged, and tells none.
+    /// The figures that it tells of itself, for callers that are not async.
     pub(crate) fn told_metrics(&self) -> Vec<Metric> {
-        let told = self.metrics.iter().filter_map(|told| {
-            told.now()
-                .map_err(|error| tracing::warn!(plugin = self.plugin(), "its metrics cannot be had: {error}"))
-                .ok()
-        });
-        told.flatten().take(Metric::MOST).collect()
+        block_on(self.figures.now(TELLING_DEADLINE))
     }
 
     /// Has one of its sinks record an event that must be recorded.
@@ -182,7 +182,7 @@ impl Drop for Instance {
             std::mem::take(&mut self.wrappers),
             std::mem::take(&mut self.generators),
             std::mem::take(&mut self.stores),
-            std::mem::take(&mut self.metrics),
+            self.figures.take(),
             std::mem::take(&mut self.extensions),
         );
         let (sinks, keeper, plugin) = (std::mem::take(&mut self.sinks), self.keeper.take(), self.key.plugin.clone());

@@ -1,8 +1,8 @@
 //! [`Host::plan_order`], [`Host::set_order`]: the order of the `[[plugin]]` entries, changed in `plugins.toml` itself.
 
+mod replace;
+
 use std::{
-    fs::{self, File, Metadata, OpenOptions},
-    io::{self, Write},
     path::{Path, PathBuf},
     sync::PoisonError,
 };
@@ -11,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use self::replace::{LOCK_PATIENCE, NotReplaced, replace};
 use crate::{
     admit::hexadecimal,
     builder::Source,
@@ -66,6 +67,9 @@ impl Host {
     /// people wrote beside it stays: see [`EntryPlace`]. The file is replaced at once, with its mode and its owner; what a
     /// link leads to is replaced, and not the link. When the reload is refused, the old text is written back.
     ///
+    /// The text is compared once more right before the file is replaced, under an advisory lock of its folder, where the
+    /// system has one: of several hosts that write at the same time, one does.
+    ///
     /// # Errors
     ///
     /// As [`Host::plan_order`] and [`Host::reload`]; [`ErrorKind::Conflict`] also when the file's text has not this
@@ -75,15 +79,14 @@ impl Host {
         let _one_at_a_time = self.0.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let file = ConfigFile::of(self)?;
         if file.sha256() != text_sha256 {
-            return Err(conflict("the configuration has been changed meanwhile"));
+            return Err(NotReplaced::Changed.into());
         }
         let edited = file.edited(order)?;
         if *edited == *file.text {
             return self.reload_alone();
         }
         file.outline_of(&edited, self)?;
-        let unwritable = |error: io::Error| conflict(format!("the configuration cannot be written: {error}"));
-        replace(&file.path, &edited).map_err(unwritable)?;
+        replace(&file.path, &file.text, &edited, LOCK_PATIENCE)?;
         tracing::info!(target: "reload", "the order of the plugins was written into {}", file.path.display());
         self.reload_alone().map_err(|refused| file.put_back(&edited, refused))
     }
@@ -131,11 +134,8 @@ impl ConfigFile {
     /// Writes the text of before, unless somebody has changed the file again. Gives why it was to be done, and what went
     /// wrong.
     fn put_back(&self, edited: &str, refused: Error) -> Error {
-        let is_ours = config::text_of(&self.path).is_ok_and(|text| *text == edited);
-        let done =
-            if is_ours { replace(&self.path, &self.text) } else { Err(io::Error::other("it was changed again")) };
-        let Err(error) = done else { return refused };
-        let problem = format!("the order of before could not be written back: {error}");
+        let Err(not) = replace(&self.path, edited, &self.text, LOCK_PATIENCE) else { return refused };
+        let problem = format!("the order of before could not be written back: {not}");
         tracing::error!(target: "reload", "{}: {problem}", self.path.display());
         let mut findings = refused.findings().to_vec();
         findings.push(Finding::error(&self.origin(), problem));
@@ -143,41 +143,33 @@ impl ConfigFile {
     }
 }
 
+impl From<NotReplaced> for Error {
+    fn from(not: NotReplaced) -> Self {
+        conflict(not.to_string())
+    }
+}
+
 fn conflict(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Conflict, message)
 }
 
-/// Replaces the text of a file at once: whoever reads it sees the old one or the new one. Mode and owner stay.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = fs::canonicalize(path)?;
-    // A file that may not be written to is not to be replaced either.
-    let metadata = OpenOptions::new().write(true).open(&path)?.metadata()?;
-    let folder = path.parent().ok_or_else(|| io::Error::other("it lies in no folder"))?;
-    let mut new = tempfile::Builder::new().prefix(".plugins-").suffix(".tmp").tempfile_in(folder)?;
-    keep_owner_and_mode(new.as_file(), &metadata)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file().sync_all()?;
-    new.persist(&path)?;
-    // The file's new place in the folder must survive a power cut as well.
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use std::fs;
 
-#[cfg(unix)]
-fn keep_owner_and_mode(new: &File, old: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
+    use super::*;
 
-    let own = new.metadata()?;
-    let owner = (own.uid() != old.uid()).then(|| rustix::fs::Uid::from_raw(old.uid()));
-    let group = (own.gid() != old.gid()).then(|| rustix::fs::Gid::from_raw(old.gid()));
-    if owner.is_some() || group.is_some() {
-        rustix::fs::fchown(new, owner, group)?;
+    #[test]
+    fn what_was_changed_again_is_not_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plugins.toml");
+        fs::write(&path, "# Somebody's.\n").unwrap();
+        let file = ConfigFile { path: path.clone(), text: "# Old.\n".to_owned().into() };
+        let refused = || Error::new(ErrorKind::Config, "refused");
+        let told = file.put_back("# Edited.\n", refused());
+        assert!(format!("{:?}", told.findings()).contains("the configuration has been changed meanwhile"), "{told}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# Somebody's.\n");
+        assert!(file.put_back("# Somebody's.\n", refused()).findings().is_empty());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# Old.\n");
     }
-    new.set_permissions(old.permissions())
-}
-
-#[cfg(not(unix))]
-fn keep_owner_and_mode(new: &File, old: &Metadata) -> io::Result<()> {
-    new.set_permissions(old.permissions())
 }

@@ -178,6 +178,51 @@ fn somebody_elses_change_is_not_overwritten() {
     assert_eq!(handlers(&api), ["database", "jwt", "signed"]);
 }
 
+/// An ordinary file, with blanks that nobody sees: a secret stands in it, and what cannot be edited is no reason to log it.
+#[test]
+fn blanks_at_the_ends_of_lines_are_no_hindrance() {
+    let api = by_hand();
+    // The last line of one entry is its name, that of another a flag.
+    let named = format!("[[plugin]]\r\nfile = 'token_signed'\r\nconfig.secret = '{SECRET}'\r\nname = 'signed'");
+    let flagged = format!("{}\r\ntrylast = false", database());
+    let entries = format!("{named} # the first\r\n{flagged}\r\n\r\n{}\r\n# The end.", jwt());
+    let blank = format!("[host]\r\nsearch = ['libraries']\r\n{entries}").replace("\r\n", " \t \r\n");
+    api.scratch.file("plugins.toml", &blank);
+    let names = ["database", "jwt", "signed"];
+    for flag in [json!(true), json!(false), json!("default"), Value::Null] {
+        let mut wanted = order(&names);
+        for entry in wanted["order"].as_array_mut().unwrap() {
+            entry["tryfirst"] = flag.clone();
+            entry["trylast"] = flag.clone();
+        }
+        let plan = api.send("POST", "/api/v1/plugins/plan", &wanted);
+        assert_eq!(plan.status, 200, "{flag}: {plan:?}");
+    }
+    let mut wanted = order(&names);
+    wanted["order"][2]["tryfirst"] = json!(true);
+    wanted["order"][0]["trylast"] = json!("default");
+    wanted["text_sha256"] = api.send("POST", "/api/v1/plugins/plan", &wanted).json()["text_sha256"].clone();
+    let reply = set(&api, wanted);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(handlers(&api), ["signed", "jwt", "database"]);
+    let written = fs::read_to_string(api.scratch.config()).unwrap();
+    assert_eq!(written.matches("# ").count(), blank.matches("# ").count(), "{written}");
+    assert!(written.contains("# the first \t \r\ntryfirst = true") && !written.contains("trylast"), "{written}");
+}
+
+#[cfg(unix)]
+#[test]
+fn while_another_host_writes_the_same_file_it_is_left_alone() {
+    let api = by_hand();
+    let folder = fs::File::open(api.scratch.path()).unwrap();
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    problem(&set(&api, order(&["jwt", "signed", "database"])), 409, "conflict");
+    assert_eq!(fs::read_to_string(api.scratch.config()).unwrap(), text());
+    drop(folder);
+    assert_eq!(set(&api, order(&["jwt", "signed", "database"])).status, 200);
+    assert_eq!(handlers(&api), ["database", "signed", "jwt"]);
+}
+
 #[test]
 fn an_order_names_each_entry_once() {
     let api = by_hand();

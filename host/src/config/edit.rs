@@ -4,8 +4,11 @@
 //! comments, blank lines, line endings and spelling stay as people wrote them. The comment lines right above an entry move
 //! with it; so do those behind its last key, but for what stands apart at the end of the file. The result is read again,
 //! and must say what the text said, but for what was asked for.
+//!
+//! The text may hold secrets, and a panic at a bad place in a text quotes it. So nothing here indexes: [`part`] does, and
+//! gives an error.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{collections::BTreeSet, ops::Range, slice::SliceIndex};
 
 use toml::Value;
 use toml_edit::{ArrayOfTables, Document, InlineTable, Item, Table, TableLike};
@@ -63,11 +66,11 @@ pub(crate) fn reorder(text: &str, order: &[EntryPlace]) -> Result<String, Cannot
     let mut edited = String::with_capacity(text.len() + 64);
     let mut copied = 0;
     for (slot, (place, wanted)) in entries.iter().zip(places.iter().zip(order)) {
-        edited.push_str(&text[copied..slot.range.start]);
-        edited.push_str(&entries[*place].with(text, wanted));
+        edited.push_str(part(text, copied..slot.range.start)?);
+        edited.push_str(&entries.get(*place).ok_or(MISREAD)?.with(text, wanted)?);
         copied = slot.range.end;
     }
-    edited.push_str(&text[copied..]);
+    edited.push_str(part(text, copied..)?);
     match is_as_asked(text, &edited, &places, order) {
         true => Ok(edited),
         false => Err(CannotReorder::Text("it would not say the same afterwards; it has to be changed by hand")),
@@ -82,7 +85,7 @@ pub(crate) fn reorder(text: &str, order: &[EntryPlace]) -> Result<String, Cannot
 pub(crate) fn entries(text: &str) -> Result<Vec<EntryPlace>, CannotReorder> {
     let as_written = |flag: Option<Flag>| match flag {
         None => FlagChange::Unwritten,
-        Some(flag) if &text[flag.value.clone()] == "true" => FlagChange::True,
+        Some(flag) if text.get(flag.value.clone()) == Some("true") => FlagChange::True,
         Some(_) => FlagChange::False,
     };
     let entries = read(text)?.into_iter();
@@ -143,14 +146,16 @@ impl Block {
     }
 
     /// Its text with the flags as they are wanted.
-    fn with(&self, text: &str, wanted: &EntryPlace) -> String {
+    fn with(&self, text: &str, wanted: &EntryPlace) -> Result<String, CannotReorder> {
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         let flags = [("tryfirst", &self.tryfirst, wanted.tryfirst), ("trylast", &self.trylast, wanted.trylast)];
         for (key, written, change) in flags {
             let value = match change {
                 FlagChange::AsWritten => continue,
                 FlagChange::Unwritten => {
-                    changes.extend(written.as_ref().map(|flag| (self.removal(text, flag), String::new())));
+                    if let Some(flag) = written {
+                        changes.push((self.removal(text, flag)?, String::new()));
+                    }
                     continue;
                 }
                 FlagChange::True => "true",
@@ -160,48 +165,52 @@ impl Block {
                 (Some(flag), _) => (flag.value.clone(), value.to_owned()),
                 (None, Form::Inline) => (self.after_name..self.after_name, format!(", {key} = {value}")),
                 (None, Form::Lines) => {
-                    let end = line_end(text, self.after_name);
+                    let end = line_end(text, self.after_name)?;
                     let line_break = if is_crlf(text) { "\r\n" } else { "\n" };
                     (end..end, format!("{line_break}{key} = {value}"))
                 }
             });
         }
-        // From the end, so that places before stay where they are.
-        changes.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
-        let (mut block, mut changed_from) = (text[self.range.clone()].to_owned(), self.range.end);
+        // Both may be at one place, right behind the name.
+        changes.reverse();
+        changes.sort_by_key(|(range, _)| range.start);
+        let (mut block, mut copied) = (String::new(), self.range.start);
         for (range, with) in changes {
-            // Two that are taken away share the comma between them.
-            let end = range.end.min(changed_from);
-            block.replace_range(range.start - self.range.start..end - self.range.start, &with);
-            changed_from = range.start;
+            // Two that are taken away may share the comma between them.
+            block.push_str(part(text, copied..range.start.max(copied))?);
+            block.push_str(&with);
+            copied = range.end.max(copied);
         }
+        block.push_str(part(text, copied..self.range.end)?);
         block.truncate(block.trim_end_matches(['\r', '\n']).len());
-        block
+        Ok(block)
     }
 
     /// What goes with a flag that is not to be written: its line, or up to the comment behind it; in a list one comma.
-    fn removal(&self, text: &str, flag: &Flag) -> Range<usize> {
-        let after = &text[flag.value.end..];
+    fn removal(&self, text: &str, flag: &Flag) -> Result<Range<usize>, CannotReorder> {
+        const BLANKS: [char; 2] = [' ', '\t'];
+        let end = flag.value.end;
         if self.form == Form::Inline {
-            let spaces = after.len() - after.trim_start().len();
+            let after = part(text, end..)?;
             if let Some(rest) = after.trim_start().strip_prefix(',') {
-                let more = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-                return flag.key..flag.value.end + spaces + 1 + more;
+                let rest = rest.trim_start_matches(BLANKS);
+                return Ok(flag.key..end + after.len() - rest.len());
             }
-            // The last one: the comma is before it.
-            let before = text[..flag.key].trim_end();
-            return before.len() - usize::from(before.ends_with(','))..flag.value.end;
+            // The last one: the comma is before it. One on another line may be a comment's.
+            let before = part(text, ..flag.key)?.trim_end_matches(BLANKS);
+            let key = if before.ends_with(',') { before.len() - 1 } else { flag.key };
+            return Ok(key..end);
         }
-        let line_start = line_start(text, flag.key);
-        let rest = &text[flag.value.end..line_end(text, flag.value.end)];
+        let rest = part(text, end..line_end(text, end)?)?;
         if !rest.trim().is_empty() {
-            return flag.key..flag.value.end + rest.len() - rest.trim_start().len();
+            return Ok(flag.key..end + rest.len() - rest.trim_start().len());
         }
-        let end = flag.value.end + rest.len();
-        match text[end..self.range.end].find('\n') {
+        let line_start = line_start(text, flag.key)?;
+        let end = end + rest.len();
+        Ok(match part(text, end..self.range.end)?.find('\n') {
             Some(line_break) => line_start..end + line_break + 1,
             None => line_start..self.range.end,
-        }
+        })
     }
 }
 
@@ -230,9 +239,11 @@ fn blocks(text: &str, root: &Table, tables: &ArrayOfTables) -> Result<Vec<Block>
     for (key, item) in root {
         match item {
             Item::ArrayOfTables(entries) if key == "plugin" => {
-                entries.iter().enumerate().for_each(|(place, entry)| marks.table(entry, Some(place)));
+                for (place, entry) in entries.iter().enumerate() {
+                    marks.table(entry, Some(place))?;
+                }
             }
-            item => marks.item(item, None),
+            item => marks.item(item, None)?,
         }
     }
     marks.headers.sort_by_key(|(header, _)| header.start);
@@ -242,15 +253,16 @@ fn blocks(text: &str, root: &Table, tables: &ArrayOfTables) -> Result<Vec<Block>
     for (place, entry) in tables.iter().enumerate() {
         const APART: CannotReorder = CannotReorder::Text("the tables of one of its entries lie apart");
         let is_own = |owner: &Option<usize>| *owner == Some(place);
-        let first = headers.iter().position(|(_, owner)| is_own(owner)).ok_or(APART)?;
-        let own = headers[first..].iter().take_while(|(_, owner)| is_own(owner)).count();
-        if headers[first + own..].iter().any(|(_, owner)| is_own(owner)) {
+        let mut behind = headers.iter().skip_while(|(_, owner)| !is_own(owner));
+        let (first, _) = behind.next().ok_or(APART)?;
+        let next = behind.find(|(_, owner)| !is_own(owner));
+        if behind.any(|(_, owner)| is_own(owner)) {
             return Err(APART);
         }
-        let start = marks.beginning(headers[first].0.start);
-        let end = match headers.get(first + own) {
-            Some((next, _)) => marks.end_before(marks.beginning(next.start)),
-            None => marks.end_before_end(),
+        let start = marks.beginning(first.start)?;
+        let end = match next {
+            Some((next, _)) => marks.end_before(marks.beginning(next.start)?)?,
+            None => marks.end_before_end()?,
         };
         blocks.push(Block::new(start..end, Form::Lines, entry)?);
     }
@@ -268,7 +280,7 @@ fn inline_blocks(text: &str, item: &Item) -> Result<Vec<Block>, CannotReorder> {
         let range = value.span().ok_or(NO_LIST)?;
         blocks.push(Block::new(range.clone(), Form::Inline, table)?);
         // Whose it is cannot be told.
-        if text[between..range.start].contains('#') {
+        if part(text, between..range.start)?.contains('#') {
             return Err(CannotReorder::Text("there are comments in its list of plugins: write each as [[plugin]]"));
         }
         between = range.end;
@@ -284,63 +296,73 @@ struct Marks<'t> {
 }
 
 impl Marks<'_> {
-    fn table(&mut self, table: &Table, owner: Option<usize>) {
-        // One that is made by dotted keys has no header.
-        if let Some(span) = table.span().filter(|span| self.text[span.clone()].starts_with('[')) {
-            self.ends.push(span.end);
-            self.headers.push((span, owner));
+    fn table(&mut self, table: &Table, owner: Option<usize>) -> Result<(), CannotReorder> {
+        if let Some(span) = table.span() {
+            // One that is made by dotted keys has no header.
+            if part(self.text, span.clone())?.starts_with('[') {
+                self.ends.push(span.end);
+                self.headers.push((span, owner));
+            }
         }
-        for (_, item) in table {
-            self.item(item, owner);
-        }
+        table.iter().try_for_each(|(_, item)| self.item(item, owner))
     }
 
-    fn item(&mut self, item: &Item, owner: Option<usize>) {
+    fn item(&mut self, item: &Item, owner: Option<usize>) -> Result<(), CannotReorder> {
         match item {
-            Item::Table(table) => self.table(table, owner),
-            Item::ArrayOfTables(tables) => tables.iter().for_each(|table| self.table(table, owner)),
+            Item::Table(table) => self.table(table, owner)?,
+            Item::ArrayOfTables(tables) => tables.iter().try_for_each(|table| self.table(table, owner))?,
             item => self.ends.extend(item.span().map(|span| span.end)),
         }
+        Ok(())
     }
 
     /// The end of the line of what was last said before this place.
-    fn floor(&self, before: usize) -> usize {
+    fn floor(&self, before: usize) -> Result<usize, CannotReorder> {
         let said = self.ends.partition_point(|end| *end <= before);
-        said.checked_sub(1).map_or_else(|| mark_len(self.text), |last| line_end(self.text, self.ends[last]))
+        let last = said.checked_sub(1).and_then(|last| self.ends.get(last));
+        last.map_or(Ok(mark_len(self.text)), |last| line_end(self.text, *last))
     }
 
     /// Where the block of this header begins: with the comment lines right above it.
-    fn beginning(&self, header: usize) -> usize {
-        let floor = self.floor(header);
-        let mut beginning = line_start(self.text, header);
+    fn beginning(&self, header: usize) -> Result<usize, CannotReorder> {
+        let floor = self.floor(header)?;
+        let mut beginning = line_start(self.text, header)?;
         while beginning > floor {
-            let above = line_start(self.text, beginning - 1);
-            if above < floor || !self.text[above..beginning].trim_start().starts_with('#') {
+            let above = line_start(self.text, beginning - 1)?;
+            if above < floor || !part(self.text, above..beginning)?.trim_start().starts_with('#') {
                 break;
             }
             beginning = above;
         }
-        beginning
+        Ok(beginning)
     }
 
-    /// Where a block ends whose next one begins there: behind the last line that is not blank.
-    fn end_before(&self, next: usize) -> usize {
-        self.text[..next].trim_end().len()
+    /// Where a block ends whose next one begins there: with the last line that is not blank, and the spaces at its end.
+    fn end_before(&self, next: usize) -> Result<usize, CannotReorder> {
+        line_end(self.text, part(self.text, ..next)?.trim_end().len())
     }
 
     /// Where the last block ends: before what stands apart at the end of the file.
-    fn end_before_end(&self) -> usize {
-        let mut end = self.floor(self.text.len());
-        while let Some(line_break) = self.text[end..].find('\n') {
+    fn end_before_end(&self) -> Result<usize, CannotReorder> {
+        let mut end = self.floor(self.text.len())?;
+        while let Some(line_break) = part(self.text, end..)?.find('\n') {
             let next = end + line_break + 1;
-            let next_end = line_end(self.text, next);
-            if !self.text[next..next_end].trim_start().starts_with('#') {
+            let next_end = line_end(self.text, next)?;
+            if !part(self.text, next..next_end)?.trim_start().starts_with('#') {
                 break;
             }
             end = next_end;
         }
-        end
+        Ok(end)
     }
+}
+
+/// Said when a place is none in the text. No text leads there as far as is known; if one does, it stays out of the log.
+const MISREAD: CannotReorder = CannotReorder::Text("where its entries are was not understood");
+
+/// A part of the text.
+fn part(text: &str, range: impl SliceIndex<str, Output = str>) -> Result<&str, CannotReorder> {
+    text.get(range).ok_or(MISREAD)
 }
 
 /// How long the byte order mark is, which stays at the beginning of the file.
@@ -348,18 +370,20 @@ fn mark_len(text: &str) -> usize {
     if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 }
 }
 
-fn line_start(text: &str, place: usize) -> usize {
-    text[..place].rfind('\n').map_or_else(|| mark_len(text), |line_break| line_break + 1)
+fn line_start(text: &str, place: usize) -> Result<usize, CannotReorder> {
+    let line_break = part(text, ..place)?.rfind('\n');
+    Ok(line_break.map_or_else(|| mark_len(text), |line_break| line_break + 1))
 }
 
 /// Where the line of this place ends, without its line break.
-fn line_end(text: &str, place: usize) -> usize {
-    let end = text[place..].find('\n').map_or(text.len(), |line_break| place + line_break);
-    if text[place..end].ends_with('\r') { end - 1 } else { end }
+fn line_end(text: &str, place: usize) -> Result<usize, CannotReorder> {
+    let rest = part(text, place..)?;
+    let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
+    Ok(place + line.strip_suffix('\r').unwrap_or(line).len())
 }
 
 fn is_crlf(text: &str) -> bool {
-    text.find('\n').is_some_and(|line_break| text[..line_break].ends_with('\r'))
+    text.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r'))
 }
 
 const BYTE_ORDER_MARK: char = '\u{FEFF}';

@@ -2,16 +2,25 @@
 //!
 //! Every value of a label is a name in the configuration or one of a fixed list: nothing that a request brings.
 
-use std::{fmt::Write as _, sync::atomic::Ordering};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use ::http::{HeaderValue, header};
 use axum::{
     extract::Extension,
     response::{IntoResponse, Response},
 };
+use futures_util::future::join_all;
+use token_plugin_api::Metric;
 
 use super::{routes, service::Service};
-use crate::metrics::{HandlerMetrics, LATENCY_BOUNDS_NS, OUTCOMES};
+use crate::{
+    instance::{Instance, TELLING_DEADLINE},
+    metrics::{HandlerMetrics, LATENCY_BOUNDS_NS, OUTCOMES},
+};
 
 /// The states of a plugin's breaker.
 const STATES: [&str; 3] = ["serving", "tripped", "probing"];
@@ -23,10 +32,37 @@ pub(super) async fn metrics(Extension(service): Extension<Service>) -> Response 
     }
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    (headers, page(&service)).into_response()
+    let registry = service.host().0.registry.load_full();
+    let told = told(&registry.instances, service.settings().request_timeout).await;
+    (headers, page(&service, &told)).into_response()
 }
 
-fn page(service: &Service) -> String {
+/// What plugins tell of themselves, each figure with who tells it; those of one name, and so of one kind, together. A plugin
+/// that does not answer costs its own figures: the page is not to be too late for it.
+async fn told(instances: &[Arc<Instance>], request_timeout: Duration) -> Vec<(&Instance, Metric)> {
+    let deadline = TELLING_DEADLINE.min(request_timeout / 2);
+    let all = join_all(instances.iter().map(|instance| instance.figures.now(deadline))).await;
+    let all = instances.iter().zip(all);
+    let mut told: Vec<_> =
+        all.flat_map(|(instance, metrics)| metrics.into_iter().map(|metric| (&**instance, metric))).collect();
+    told.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+    // The first one says what all of this name are.
+    let mut first: Option<Metric> = None;
+    told.retain(|(instance, metric)| match first.as_ref().filter(|first| first.name == metric.name) {
+        None => {
+            first = Some(metric.clone());
+            true
+        }
+        Some(first) if first.kind == metric.kind => true,
+        Some(first) => {
+            instance.figures.is_of_another_kind(metric, first.kind);
+            false
+        }
+    });
+    told
+}
+
+fn page(service: &Service, told: &[(&Instance, Metric)]) -> String {
     let mut page = Page::default();
     let handlers = service.host().metrics();
     page.about(
@@ -58,15 +94,12 @@ fn page(service: &Service) -> String {
             page.line("token_host_plugin_slow_calls_total", &labels, slow_calls);
         }
     }
-    let mut told = service.host().plugin_metrics();
-    // Figures of one name belong together, whoever tells them; the first says what it is.
-    told.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
     for told in told.chunk_by(|(_, one), (_, other)| one.name == other.name) {
         let Some((_, first)) = told.first() else { continue };
         let name = format!("token_host_plugin_metric_{}", first.name);
         page.about(&name, first.kind.name(), &first.help);
-        for (plugin, metric) in told {
-            page.line(&name, &[("plugin", plugin)], metric.value);
+        for (instance, metric) in told {
+            page.line(&name, &[("plugin", instance.plugin())], metric.value);
         }
     }
     let (status, counts) = (service.host().status(), &service.0.counts);

@@ -13,6 +13,7 @@ mod handler;
 mod harm;
 mod journal;
 mod leftover;
+mod metrics;
 mod noise;
 mod settings;
 mod sink;
@@ -69,6 +70,9 @@ fn register(hooks: &mut Hooks, settings: Settings) -> Result<()> {
     }
     for settings in settings.sinks {
         hooks.event_sink(Sink::new(settings, journal.clone()));
+    }
+    for settings in settings.metrics {
+        metrics::register(hooks, settings, journal.clone());
     }
     for settings in settings.generators {
         hooks.token_generator(Generator::new(settings));

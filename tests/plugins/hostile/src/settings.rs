@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use token_plugin_api::Trial;
+use token_plugin_api::{Metric, Trial};
 
 use crate::deed::{CreateDeed, VerifyDeed};
 
@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) wrappers: Vec<WrapperSettings>,
     pub(crate) sinks: Vec<SinkSettings>,
     pub(crate) generators: Vec<GeneratorSettings>,
+    /// Each is registered by itself.
+    pub(crate) metrics: Vec<MetricsSettings>,
     /// The id of something that it offers and no host knows.
     pub(crate) extension: Option<String>,
     /// Never good, and its error quotes it.
@@ -250,6 +252,27 @@ pub(crate) enum Record {
     Fail,
     Panic,
     Hang,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MetricsSettings {
+    pub(crate) figures: Vec<Metric>,
+    #[serde(default)]
+    pub(crate) tell: Tell,
+    /// The file that `slow` waits for.
+    pub(crate) slow_until: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Tell {
+    #[default]
+    Ok,
+    Panic,
+    /// Never answers.
+    Hang,
+    /// Answers once the file `slow_until` is there.
+    Slow,
 }
 
 #[derive(Deserialize)]
