@@ -8,10 +8,13 @@ use std::{
 };
 
 use serde_json::json;
-use token_host_tests::{Api, Watcher, joined, wait_until};
+use token_host_tests::{Api, Plugin, Scratch, Watcher, joined, wait_until};
 
 /// Streams that go on at once.
 const MAX_STREAMS: usize = 32;
+
+/// So many events of noise are more than fit between a service and a client.
+const MORE_THAN_FITS: usize = 12_000;
 
 #[test]
 fn whoever_watches_is_told_what_happens() {
@@ -86,21 +89,102 @@ fn only_so_many_watch_at_once() {
     drop(another);
 }
 
+/// Requests whose events are long, on one connection.
+struct Noise {
+    stream: TcpStream,
+    head: String,
+}
+
+impl Noise {
+    fn new(api: &Api) -> Self {
+        let stream = TcpStream::connect(api.served.address).unwrap();
+        let path = format!("/auth/envoy/{}", "p".repeat(1000));
+        let head = format!("GET {path} HTTP/1.1\r\nhost: api\r\nauthorization: {}\r\n", api.admin);
+        Self { stream, head }
+    }
+
+    /// Makes so many, and waits until all are answered.
+    fn make(mut self, count: usize) {
+        let mut answers = self.stream.try_clone().unwrap();
+        let reading = thread::spawn(move || io::copy(&mut answers, &mut io::sink()).unwrap());
+        for _ in 1..count {
+            self.stream.write_all(format!("{}\r\n", self.head).as_bytes()).unwrap();
+        }
+        self.stream.write_all(format!("{}connection: close\r\n\r\n", self.head).as_bytes()).unwrap();
+        assert!(joined("all are answered", reading) > 0);
+    }
+}
+
+/// A service on which whoever does not read is let go of after this.
+fn letting_go_after(header_timeout_ms: u32) -> Api {
+    let mut scratch = Scratch::new();
+    scratch.signed("").plugin("database", Plugin::Database, "url = 'sqlite:tokens.db'");
+    scratch.entry(&format!("[http]\nheader_timeout_ms = {header_timeout_ms}"));
+    Api::of(scratch)
+}
+
+/// Watchers in so many places.
+fn watchers(api: &Api, places: usize) -> Vec<Watcher> {
+    let watchers: Vec<Watcher> = (0..places).map(|_| api.watch(&api.admin)).collect();
+    assert!(watchers.iter().all(|watcher| watcher.status.0 == 200));
+    watchers
+}
+
+#[test]
+fn whoever_does_not_read_loses_their_place_and_their_connection() {
+    let api = letting_go_after(1000);
+    let deaf = watchers(&api, MAX_STREAMS);
+    let _watcher = wait_until("a place is free", || {
+        Noise::new(&api).make(500);
+        Some(api.watch(&api.admin)).filter(|watcher| watcher.status.0 == 200)
+    });
+    wait_until("their connections are closed", || {
+        Noise::new(&api).make(100);
+        let figures = api.ask("GET", "/metrics").body;
+        let open = figures.lines().find_map(|line| line.strip_prefix("token_host_http_connections ")).unwrap();
+        // The watcher's, and that of who asks; and one that was just closed may be counted.
+        (open.parse::<usize>().unwrap() <= 3).then_some(())
+    });
+    drop(deaf);
+}
+
+#[test]
+fn a_stream_that_is_not_read_ends_with_its_token() {
+    // As if whoever does not read were never let go of.
+    let api = letting_go_after(600_000);
+    let admin = json!({ "actor_id": "root", "handler": "database", "restrictions": { "a": ["admin"] } });
+    let made = api.send("POST", "/api/v1/tokens", &admin).json();
+    let deaf = api.watch(&format!("Bearer {}", made["token"].as_str().unwrap()));
+    assert_eq!(deaf.status.0, 200);
+    Noise::new(&api).make(MORE_THAN_FITS);
+    let _others = watchers(&api, MAX_STREAMS - 1);
+    assert_eq!(api.watch(&api.admin).status.0, 503);
+    let revoked = api.ask("DELETE", &format!("/api/v1/tokens/{}", made["id"].as_str().unwrap()));
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    let another =
+        wait_until("a place is free", || Some(api.watch(&api.admin)).filter(|watcher| watcher.status.0 == 200));
+    drop((deaf, another));
+}
+
+#[test]
+fn a_stream_ends_with_the_api() {
+    let mut api = Api::new();
+    let mut told = api.watch(&api.admin);
+    api.scratch.entry("[http]\napi = false");
+    wait_until("it is off", || (api.ask("GET", "/api/v1/me").status == 404).then_some(()));
+    let off = Instant::now();
+    // It ends with what happens next, and without that soon after.
+    assert_eq!(api.ask_as(&[&api.admin], "GET", "/auth").status, 200);
+    assert!(told.by_ref().all(|(_, event)| event["context"]["path"] != "/auth"));
+    assert!(off.elapsed() < Duration::from_secs(5), "at once");
+}
+
 #[test]
 fn a_watcher_that_is_too_slow_is_told_what_it_missed() {
-    let api = Api::new();
+    let api = letting_go_after(600_000);
     let mut watcher = api.watch(&api.admin);
     // Nothing is read meanwhile: buffers fill, and then events are lost.
-    let path = format!("/auth/envoy/{}", "p".repeat(1000));
-    let head = format!("GET {path} HTTP/1.1\r\nhost: api\r\nauthorization: {}\r\n", api.admin);
-    let mut stream = TcpStream::connect(api.served.address).unwrap();
-    let mut answers = stream.try_clone().unwrap();
-    let reading = thread::spawn(move || io::copy(&mut answers, &mut io::sink()).unwrap());
-    for _ in 0..12_000 {
-        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-    }
-    stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
-    assert!(joined("all are answered", reading) > 0);
+    Noise::new(&api).make(MORE_THAN_FITS);
     api.kept("last");
     let missed = watcher
         .by_ref()

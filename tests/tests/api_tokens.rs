@@ -81,6 +81,28 @@ fn a_token_is_made_shown_changed_and_invalidated() {
 }
 
 #[test]
+fn what_is_null_is_the_handlers_default() {
+    let api = Api::new();
+    let document = api.ask_as(&[], "GET", "/api/v1/openapi.json").json();
+    let described = document["components"]["schemas"]["NewToken"].clone();
+    let mut nulls = json!({ "actor_id": "ann" });
+    for (name, schema) in described["properties"].as_object().unwrap() {
+        if name != "actor_id" {
+            let is_null = |schema: &Value| match &schema["type"] {
+                Value::Array(types) => types.contains(&json!("null")),
+                only => only == "null",
+            };
+            let choices = schema["oneOf"].as_array();
+            assert!(is_null(schema) || choices.is_some_and(|choices| choices.iter().any(is_null)), "{name}: {schema}");
+            nulls[name] = Value::Null;
+        }
+    }
+    assert_eq!(described["required"], json!(["actor_id"]));
+    let made = api.send("POST", "/api/v1/tokens", &nulls);
+    assert_eq!((made.status, &made.json()["expires_at"]), (201, &Value::Null), "{made:?}");
+}
+
+#[test]
 fn tokens_are_listed_page_by_page() {
     let api = Api::new();
     let kept: Vec<(String, String)> = ["ann", "bob", "ann", "cy"].map(|actor| api.kept(actor)).into();

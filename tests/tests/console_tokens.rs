@@ -56,6 +56,9 @@ fn a_token_is_made_with_restrictions_shown_once_noted_and_ended() {
     browser.fill("//dialog//textarea", "for the weekly export");
     browser.click("//dialog//button[.='Save the note']");
     browser.find("//tr[td='zoe']/td[.='for the weekly export']");
+    browser.fill("//dialog//textarea", "");
+    browser.click("//dialog//button[.='Save the note']");
+    browser.find("//tr[td='zoe']/td[@data-label='Note'][.='–']");
     browser.click("//dialog//button[.='Invalidate…']");
     browser.click("//dialog//button[.='Invalidate']");
     browser.find("//dialog//p[@class='field-error'][contains(., 'Say why')]");
@@ -129,6 +132,67 @@ fn many_are_found_page_by_page_and_ended_after_they_were_counted() {
     });
     assert_eq!(verified(&console, &one).code(), 0, "others are not touched");
     console.is_content(None);
+}
+
+#[test]
+fn a_token_that_outlives_all_dates_is_shown_with_the_others() {
+    let Some(console) = Console::start("the console's tokens") else { return };
+    let browser = &console.browser;
+    // More than JavaScript's dates hold, which end in the year 275760.
+    made(&console.scratch, &["zoe", "--handler", "database", "--expires-after", "4294967295d"]);
+    console.sign_in();
+    console.section("Tokens");
+    browser.find("//p[.='2 tokens']");
+    browser.click("//tr[td='zoe']//button");
+    browser.find("//dialog//div[dt='Expires']/dd/time[starts-with(., '3710')]");
+    console.is_content(None);
+}
+
+#[test]
+fn what_cannot_be_drawn_is_said() {
+    let Some(console) = Console::start("the console's tokens") else { return };
+    let browser = &console.browser;
+    console.sign_in();
+    browser.script(&with_pages("page.tokens = null"));
+    console.section("Tokens");
+    browser.find("//div[@role='alert']//button[.='Try again']");
+    console.is_content(None);
+}
+
+#[test]
+fn an_id_that_addresses_take_away_reaches_no_other_address() {
+    let Some(console) = Console::start("the console's tokens") else { return };
+    let browser = &console.browser;
+    console.sign_in();
+    for id in [".", ".."] {
+        browser.script(&with_pages(&format!("page.tokens[0].id = '{id}'")));
+        console.section("Tokens");
+        browser.click("//tr[td='root']//button");
+        browser.click("//dialog//button[.='Save the note']");
+        browser.find(&format!("//dialog//div[@role='alert'][contains(., 'about the id “{id}”')]"));
+        let others = "return window.asked.filter(([method, path]) => method !== 'GET' || path === '/api/v1/tokens/' \
+             || path === '/api/v1/')";
+        assert_eq!(browser.script(others), json!([]));
+        browser.click("//dialog//button[@aria-label='Close']");
+        console.section("Inspector");
+    }
+    console.is_content(None);
+}
+
+/// A script after which pages of tokens are changed before they are read, and what is asked for is noted.
+fn with_pages(change: &str) -> String {
+    format!(
+        "window.real ??= window.fetch; window.asked = []; \
+         window.fetch = async (url, how) => {{ \
+           const {{ pathname }} = new URL(url); \
+           window.asked.push([how.method, pathname]); \
+           const response = await window.real(url, how); \
+           if (pathname !== '/api/v1/tokens') return response; \
+           const page = await response.json(); \
+           {change}; \
+           return new Response(JSON.stringify(page)); \
+         }}"
+    )
 }
 
 #[test]

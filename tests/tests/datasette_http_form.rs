@@ -155,6 +155,9 @@ fn a_mistake_makes_no_token_and_no_wider_one() {
         "expire_type=minutes&expire_duration=-5",
         "expire_type=weeks&expire_duration=1",
         "expire_type=days&expire_duration=99999999999999999999",
+        // As many seconds as by the API, and no more.
+        "expire_type=days&expire_duration=2932897",
+        "expire_type=days&expire_duration=4294967295",
         "expire_type=&expire_duration=5",
         "all:a:b=on",
         "database:fixtures=on",
@@ -165,6 +168,7 @@ fn a_mistake_makes_no_token_and_no_wider_one() {
         assert_eq!((page.status, token_in(&page)), (400, None), "{body}");
         assert!(page.body.contains("role=\"alert\"") && page.body.contains("<form method=\"post\""), "{body}");
     }
+    made(&served, "expire_type=days&expire_duration=2932896");
     let restricted = made(&served, "database-1=my+db&resource-1=t/1&action-1=view-table&database-2=x&action-2=vd");
     let actor = served.exchange(request("GET", "/-/actor.json", &bearer(&restricted), "")).json();
     assert_eq!(actor["actor"]["_r"], json!({ "d": { "x": ["vd"] }, "r": { "my db": { "t/1": ["vt"] } } }));

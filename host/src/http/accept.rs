@@ -135,12 +135,15 @@ async fn accept_all<L: Accept>(
         tokio::spawn(async move {
             let _counted = counted;
             let Some(tls) = tls else { return serve(stream, origin, service, stopped).await };
-            let secured = tokio::select! {
-                secured = tls.accept(stream, &service) => secured,
-                _ = stopped.changed() => None,
-            };
-            if let Some(stream) = secured {
-                serve(stream, origin, service, stopped).await;
+            // On the heap, so that those without take no more room for it.
+            let secured = Box::pin(async {
+                tokio::select! {
+                    secured = tls.accept(stream, &service) => secured,
+                    _ = stopped.changed() => None,
+                }
+            });
+            if let Some(stream) = secured.await {
+                Box::pin(serve(stream, origin, service, stopped)).await;
             }
         });
     }

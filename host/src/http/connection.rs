@@ -3,7 +3,8 @@
 //! A connection is looked at as often as `header_timeout` says. One on which no request was begun since, and none is
 //! being served, is asked to end; at the next look it is dropped. So a client that sends its request byte by byte, one
 //! that does not read its answer and one that sends nothing at all are the same thing, in HTTP/1.1 and in HTTP/2, and
-//! none of it costs a timer for each request.
+//! none of it costs a timer for each request. Of a stream hyper asks for more only while it is read: so whoever makes one
+//! looks after its end, and tells it by [`Streaming`].
 
 use std::{
     convert::Infallible,
@@ -17,7 +18,7 @@ use std::{
 
 use axum::body::{Body, HttpBody};
 use futures_util::StreamExt;
-use http::{HeaderValue, Response, header};
+use http::Response;
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use hyper_util::{
@@ -65,7 +66,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 let span = trace::span(&service, origin, &request);
                 let response = match span.is_disabled() {
                     true => service.respond(origin, request, &span).await,
-                    false => trace::respond(&service, origin, request, span).await,
+                    // On the heap, so that it takes no room in each connection.
+                    false => Box::pin(trace::respond(&service, origin, request, span)).await,
                 };
                 Ok::<_, Infallible>(while_it_lasts(response, busy))
             }
@@ -153,29 +155,47 @@ impl Drop for Busy {
     }
 }
 
+/// Of a response that is a stream without an end of its own, as an extension: it goes on until what came with this is
+/// dropped, whether or not it is read to there.
+#[derive(Debug, Clone)]
+pub(super) struct Streaming(watch::Receiver<()>);
+
+/// What a stream's maker keeps while it goes on.
+pub(super) type GoesOn = watch::Sender<()>;
+
+impl Streaming {
+    pub(super) fn new() -> (GoesOn, Self) {
+        let (goes_on, ended) = watch::channel(());
+        (goes_on, Self(ended))
+    }
+}
+
 /// Keeps a connection busy while a stream goes on. What is there as a whole needs no more than to be written.
-fn while_it_lasts(response: Response<Body>, busy: Busy) -> Response<Body> {
+fn while_it_lasts(mut response: Response<Body>, busy: Busy) -> Response<Body> {
     if response.body().size_hint().exact().is_some() {
         return response;
     }
-    // A stream of events has no end of its own: it ends with the service.
-    let is_endless = response.headers().get(header::CONTENT_TYPE).is_some_and(is_event_stream);
-    response.map(|body| {
-        let mut stopped = busy.0.stopped.clone();
-        let body = Body::new(body.map_frame(move |frame| {
+    let Some(Streaming(mut ended)) = response.extensions_mut().remove() else {
+        let with = move |frame| {
             let _ = &busy;
             frame
-        }));
-        if !is_endless {
-            return body;
+        };
+        return response.map(|body| Body::new(body.map_frame(with)));
+    };
+    // One without an end of its own ends with the service as well.
+    let mut stopped = busy.0.stopped.clone();
+    let mut stopped_too = stopped.clone();
+    // Not in the body: that is asked for nothing while the client reads nothing.
+    tokio::spawn(async move {
+        tokio::select! {
+            // Nothing is ever sent: the sender is gone.
+            _ = ended.changed() => {}
+            _ = stopped.changed() => {}
         }
-        let until_stopped = Box::pin(async move { _ = stopped.changed().await });
-        Body::from_stream(body.into_data_stream().take_until(until_stopped))
-    })
-}
-
-fn is_event_stream(content_type: &HeaderValue) -> bool {
-    content_type.as_bytes().starts_with(b"text/event-stream")
+        drop(busy);
+    });
+    let until_stopped = Box::pin(async move { _ = stopped_too.changed().await });
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(until_stopped)))
 }
 
 #[cfg(test)]
@@ -186,20 +206,32 @@ mod tests {
 
     use super::*;
 
-    /// An answer that says something and then never ends.
-    fn answer(content_type: &'static str, activity: &Arc<Activity>) -> Body {
+    /// An answer that says something and then nothing more.
+    fn answer(streaming: Option<Streaming>, activity: &Arc<Activity>) -> Body {
         let said = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b"data: 1\n\n")) });
         let mut response = Response::new(Body::from_stream(said.chain(stream::pending())));
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(streaming) = streaming {
+            response.extensions_mut().insert(streaming);
+        }
         while_it_lasts(response, Busy::new(activity)).into_body()
     }
 
+    async fn becomes_idle(activity: &Activity) {
+        let waiting = async {
+            while !activity.is_idle_since(activity.begun.load(Ordering::Relaxed)).0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(60), waiting).await.expect("it is busy no more");
+    }
+
     #[tokio::test]
-    async fn a_stream_of_events_ends_with_the_service_and_keeps_its_connection_busy_until_then() {
+    async fn a_stream_ends_with_the_service_and_keeps_its_connection_busy_until_then() {
         let (stop, stopped) = watch::channel(());
         let activity = Arc::new(Activity::new(stopped));
-        let mut events = answer("text/event-stream; charset=utf-8", &activity);
-        let mut other = answer("application/json", &activity);
+        let (_goes_on, streaming) = Streaming::new();
+        let mut events = answer(Some(streaming), &activity);
+        let mut other = answer(None, &activity);
         for body in [&mut events, &mut other] {
             assert!(body.frame().await.unwrap().unwrap().is_data());
             assert!(timeout(Duration::from_millis(1), body.frame()).await.is_err());
@@ -209,6 +241,18 @@ mod tests {
         assert!(events.frame().await.is_none());
         assert!(timeout(Duration::from_millis(1), other.frame()).await.is_err(), "it has an end of its own");
         drop((events, other));
-        assert_eq!(activity.is_idle_since(2), (true, 2));
+        becomes_idle(&activity).await;
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_reads_keeps_its_connection_busy_until_it_ends() {
+        let (_stop, stopped) = watch::channel(());
+        let activity = Arc::new(Activity::new(stopped));
+        let (goes_on, streaming) = Streaming::new();
+        let _unread = answer(Some(streaming), &activity);
+        tokio::task::yield_now().await;
+        assert_eq!(activity.is_idle_since(1), (false, 1));
+        drop(goes_on);
+        becomes_idle(&activity).await;
     }
 }

@@ -110,7 +110,8 @@ impl Service {
             counts.turned_away.fetch_add(1, Ordering::Relaxed);
             return problem::too_much();
         }
-        self.route(origin, request).await
+        // On the heap, so that it takes no room in each connection.
+        Box::pin(self.route(origin, request)).await
     }
 
     async fn route(&self, origin: Origin, request: Request<Incoming>) -> Response<Body> {

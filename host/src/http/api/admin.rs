@@ -84,8 +84,7 @@ impl Admin {
         if !may(service, &identity.actor, identity.handler.as_deref()) {
             return Err(Refusal::Scope(Some(ACTION.to_owned())));
         }
-        let mut context: RequestContext = serde_json::from_str(&subject.context()).unwrap_or_default();
-        context.extra.insert("by".to_owned(), identity.actor.id().into());
+        let context = subject.context_of(identity.actor.id());
         Ok(Self { service: service.clone(), identity, context })
     }
 }
@@ -103,9 +102,12 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     }
 }
 
-/// Whether a request's token is still one of an admin: what a stream asks while it goes on. It is no use of the token that
-/// anybody would want to be told of. Whatever cannot be told is no.
+/// Whether there still is an API, and a request's token still is one of an admin: what a stream asks while it goes on. It is
+/// no use of the token that anybody would want to be told of. Whatever cannot be told is no.
 pub(super) async fn is_still_admin(headers: &HeaderMap, service: &Service) -> bool {
+    if !service.settings().api {
+        return false;
+    }
     let Ok(Some(token)) = token(headers, service) else { return false };
     let registry = service.host().0.registry.load_full();
     let answer = dispatch::verify(&registry, &token, "", &mut Nobody).await;

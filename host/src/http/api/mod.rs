@@ -27,6 +27,7 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::events::Streams;
+pub(super) use self::values::Lifetime;
 use super::{problem::Problem, routes as other_paths, service::Service};
 use crate::error::{Error, ErrorKind};
 

@@ -38,17 +38,20 @@ pub(super) struct NewToken {
     token_generator_id: Option<GeneratorId>,
     /// What that generator needs to know.
     #[serde(default)]
-    token_info: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    token_info: Option<Map<String, Value>>,
     /// What kind of token it is to be.
     #[serde(default)]
     #[schema(value_type = Option<NewTokenKind>)]
     kind: Option<TokenKind>,
     /// Claims that are to stand in it.
     #[serde(default)]
-    claims: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    claims: Option<Map<String, Value>>,
     /// Fields of the operator's own.
     #[serde(default)]
-    extra: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    extra: Option<Map<String, Value>>,
 }
 
 /// The kinds of token that Flask-JWT-Extended knows.
@@ -83,10 +86,10 @@ impl NewToken {
         details.note = self.note.map(Note::into_string);
         details.policy = self.policy;
         details.token_generator_id = self.token_generator_id.map(GeneratorId::into_string);
-        details.token_info = self.token_info;
+        details.token_info = self.token_info.unwrap_or_default();
         details.kind = self.kind;
-        details.claims = self.claims;
-        details.extra = self.extra;
+        details.claims = self.claims.unwrap_or_default();
+        details.extra = self.extra.unwrap_or_default();
         let mut request = CreateToken::new(self.actor_id.into_string());
         request.handler = self.handler.map(HandlerName::into_string);
         request.expires_after = self.expires_after.map(|seconds| seconds.0);

@@ -77,7 +77,7 @@ macro_rules! number {
     ($(#[doc = $doc:literal])+ $name:ident($type:ty), $least:literal..=$most:literal) => {
         $(#[doc = $doc])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) struct $name(pub(super) $type);
+        pub(in crate::http) struct $name(pub(in crate::http) $type);
 
         impl TryFrom<u64> for $name {
             type Error = &'static str;

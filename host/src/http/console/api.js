@@ -108,5 +108,8 @@ export class Api {
   }
 }
 
-/** One segment of a path. */
-export const segment = (text) => encodeURIComponent(text).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E"));
+/** One segment of a path. Throws where addresses cannot have it: they take `.` and `..` away, however these are written. */
+export function segment(text) {
+  if (text === "." || text === "..") throw new Error(`Nothing can be asked here about the id “${text}”.`);
+  return encodeURIComponent(text);
+}

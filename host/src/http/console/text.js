@@ -70,17 +70,20 @@ const DATE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: 
 const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 
+// Of a time that no date can say, the number is told.
+const dated = (seconds, told) => {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? String(seconds) : told(date);
+};
+
 /** A time in Unix seconds, as the reader's clock has it. */
-export const moment = (seconds) => DATE.format(new Date(seconds * 1000));
+export const moment = (seconds) => dated(seconds, (date) => DATE.format(date));
 
 /** The time of day. */
-export const clock = (seconds) => CLOCK.format(new Date(seconds * 1000));
+export const clock = (seconds) => dated(seconds, (date) => CLOCK.format(date));
 
 /** The same in UTC, to the second. */
-export const exactly = (seconds) => {
-  const date = new Date(seconds * 1000);
-  return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString().replace(".000Z", "Z");
-};
+export const exactly = (seconds) => dated(seconds, (date) => date.toISOString().replace(".000Z", "Z"));
 
 const STEPS = [
   [60, "second", 1],

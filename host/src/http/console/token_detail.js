@@ -11,7 +11,8 @@ import { statePill } from "./tokens.js";
 
 /** Shows a token beside the list. `changed` is called with its record when that is another one. */
 export function showToken(session, token, handler, changed) {
-  const path = `tokens/${segment(token.id)}`;
+  const path = () => `tokens/${segment(token.id)}`;
+  const asked = async () => session.api.get(path(), { handler });
   const sheet = openDialog(
     `Token ${token.hint ?? token.id}`,
     (close, body) => {
@@ -21,16 +22,17 @@ export function showToken(session, token, handler, changed) {
         draw(now);
       };
       const save = async (note) => {
-        showNow(await session.api.patch(path, { handler }, { note }));
+        showNow(await session.api.patch(path(), { handler }, { note }));
         toast("The note is saved.");
       };
       const end = (now) =>
         invalidateOne(session, now, handler, async () => {
-          showNow(await session.api.get(path, { handler }));
+          // It is done by now: what goes wrong from here is no failure of it.
+          await asked().then(showNow, (error) => error.name !== "AbortError" && toast(error.message));
           sheet.dialog.querySelector("h2").focus();
         });
       // The list may be older than the token.
-      session.api.get(path, { handler }).then(
+      asked().then(
         (now) => sheet.dialog.isConnected && JSON.stringify(now) !== JSON.stringify(token) && showNow(now),
         () => {},
       );
@@ -66,7 +68,7 @@ function content(session, token, { save, end }) {
   const note = field("Note", h("textarea", { rows: "3", maxlength: "10000", value: token.note ?? "", dir: "auto" }));
   const noting = form(
     { class: "note-form" },
-    () => save(note.value === "" ? null : note.value),
+    () => save(note.value),
     note.element,
     h("button", { type: "submit" }, "Save the note"),
   );

@@ -69,7 +69,13 @@ function open(session, main, signal) {
   };
   const search = async () => {
     const wanted = filter();
-    if (wanted) await showFound(session, wanted, handler.value || null, results, signal, search);
+    if (!wanted) return;
+    try {
+      await showFound(session, wanted, handler.value || null, results, signal, search);
+    } catch (error) {
+      if (signal.aborted || error.name === "AbortError") return;
+      fill(results, error.status === 501 ? notKept() : failed(error, search));
+    }
   };
   const searching = form(
     { class: "search", role: "search" },
@@ -111,24 +117,7 @@ export function page(session, filter, handler, after, limit, signal) {
 
 async function showFound(session, filter, handler, results, signal, again) {
   fill(results, loading("Looking for tokens"));
-  let first;
-  try {
-    first = await page(session, filter, handler, null, PAGE, signal);
-  } catch (error) {
-    if (signal.aborted || error.name === "AbortError") return;
-    if (error.status === 501) {
-      fill(
-        results,
-        nothing(
-          "Nothing keeps tokens here",
-          "No handler of this service keeps a list of its tokens. The database plugin does.",
-        ),
-      );
-    } else {
-      fill(results, failed(error, again));
-    }
-    return;
-  }
+  const first = await page(session, filter, handler, null, PAGE, signal);
   if (first.tokens.length === 0) {
     fill(results, nothing("No tokens found", "None fits what you asked for. Ask for less, or create one."));
     return;
@@ -173,6 +162,12 @@ async function showFound(session, filter, handler, results, signal, again) {
   add(first);
   fill(results, h("div", { class: "results-head" }, shown, many), table, h("div", { class: "more" }, more));
 }
+
+const notKept = () =>
+  nothing(
+    "Nothing keeps tokens here",
+    "No handler of this service keeps a list of its tokens. The database plugin does.",
+  );
 
 function row(session, token, handler) {
   const element = h("tr", {});

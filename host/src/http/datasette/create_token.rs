@@ -58,7 +58,7 @@ pub(super) async fn create_token(
     }
     let context = {
         let subject = Subject::of(&parts, service.client(peer, &parts.headers));
-        serde_json::from_str(&subject.context()).unwrap_or_default()
+        subject.request_context()
     };
     match filled_in(&service, parts, body).await {
         Ok(filled_in) => made(service.host(), &user, &filled_in, &context, form).await,

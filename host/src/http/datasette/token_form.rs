@@ -5,7 +5,10 @@
 
 use token_plugin_api::{CreateToken, TokenRestrictions};
 
-use crate::authenticate::{OWN_ACTIONS, decoded};
+use crate::{
+    authenticate::{OWN_ACTIONS, decoded},
+    http::api::Lifetime,
+};
 
 /// Rows of the page for databases and resources that it cannot list.
 pub(super) const ROWS: std::ops::RangeInclusive<usize> = 1..=5;
@@ -89,7 +92,9 @@ impl TokenForm {
         };
         let is_number = !duration.is_empty() && duration.bytes().all(|byte| byte.is_ascii_digit());
         let duration = duration.parse::<u32>().ok().filter(|duration| is_number && *duration > 0);
-        duration.map(|duration| Some(u64::from(duration) * unit_seconds)).ok_or("Invalid expire duration")
+        // As long as by the API: a time beyond the year 9999 is more than programs that read it can say.
+        let lifetime = duration.and_then(|duration| Lifetime::try_from(u64::from(duration) * unit_seconds).ok());
+        lifetime.map(|seconds| Some(seconds.0)).ok_or("Invalid expire duration")
     }
 
     /// `None`: there is none, and the token may do all that its user may.
@@ -252,10 +257,13 @@ mod tests {
             ("minutes&expire_duration=5", 300),
             ("hours&expire_duration=2", 7200),
             ("days&expire_duration=+007", 604_800),
+            ("days&expire_duration=2932896", 253_402_214_400),
         ] {
             assert_eq!(life(&format!("expire_type={body}")), Ok(Some(seconds)));
         }
-        for bad in ["", "0", "-1", "%2B1", "1.5", "1e3", "4294967296", "99999999999999999999", "٣"] {
+        for bad in
+            ["", "0", "-1", "%2B1", "1.5", "1e3", "2932897", "4294967295", "4294967296", "99999999999999999999", "٣"]
+        {
             assert!(life(&format!("expire_type=days&expire_duration={bad}")).is_err(), "{bad}");
         }
         for bad in [
