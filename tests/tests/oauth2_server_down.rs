@@ -89,18 +89,22 @@ impl ClientStore for Down {
     }
 }
 
+/// A host with such stores.
+pub(crate) fn host_without_stores(has_clients: bool) -> Host {
+    let plugin = StaticPlugin::new("down", move |hooks: &mut Hooks, _: NoConfig| {
+        hooks.access_token_store(Down { has_clients });
+        hooks.auth_code_store(Down { has_clients });
+        hooks.client_store(Down { has_clients });
+        Ok(())
+    });
+    let config = "[oauth2]\nissuer = 'https://auth.example'\nuser_header = 'x-user'";
+    Host::builder().plugin(plugin).config_text(config, ".").build().unwrap()
+}
+
 #[test]
 fn a_store_that_cannot_be_asked_is_no_no() {
     for has_clients in [false, true] {
-        let plugin = StaticPlugin::new("down", move |hooks: &mut Hooks, _: NoConfig| {
-            hooks.access_token_store(Down { has_clients });
-            hooks.auth_code_store(Down { has_clients });
-            hooks.client_store(Down { has_clients });
-            Ok(())
-        });
-        let config = "[oauth2]\nissuer = 'https://auth.example'\nuser_header = 'x-user'";
-        let host = Host::builder().plugin(plugin).config_text(config, ".").build().unwrap();
-        let server = host.oauth2().unwrap();
+        let server = host_without_stores(has_clients).oauth2().unwrap();
         let grants = [
             &[("grant_type", "client_credentials")][..],
             &exchange("thc_x"),

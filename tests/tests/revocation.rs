@@ -1,16 +1,13 @@
 //! Revocation (RFC 7009): who may end which token, and what goes on as it was.
 
 use serde_json::json;
-use token_host::{
-    AccessToken, AuthorizationCode, Client, ClientSecret, Consumption, CreateToken, Event, EventKind, Host,
-    RotateRefreshToken, Rotation, StaticPlugin, block_on,
-    token_plugin_api::{AccessTokenStore, AuthCodeStore, ClientStore, Hooks, NoConfig, PluginError, Result},
-};
+use token_host::{AccessToken, CreateToken, Event, EventKind, block_on};
 use token_host_tests::{JWT_SECRET, OAuth2, Place, Plugin, Reply, basic, form_in};
 
 use crate::{
     introspection::{app, every_handler, jwt_with},
     oauth2_server::{APP, SCOPES, actor, code, exchange, is_error, refresh, server, tokens, with_clients},
+    oauth2_server_down::host_without_stores,
 };
 
 /// What becomes of a request to revoke a token.
@@ -245,76 +242,13 @@ fn what_could_not_be_recorded_is_no_success() {
     is_done(&revoke(&oauth2, &app(), "thr_x"));
 }
 
-/// A store of tokens that cannot be asked, and says why in words that are nobody's business; its clients can.
-struct Down;
-
-fn down<T>() -> Result<T> {
-    Err(PluginError::failed("postgres://admin:hunter2@db is down"))
-}
-
-impl AccessTokenStore for Down {
-    fn name(&self) -> &str {
-        "oauth2"
-    }
-
-    async fn save_token(&self, _: &AccessToken) -> Result<()> {
-        down()
-    }
-
-    async fn fetch_by_token(&self, _: &str) -> Result<AccessToken> {
-        down()
-    }
-
-    async fn fetch_by_refresh_token(&self, _: &str) -> Result<AccessToken> {
-        down()
-    }
-
-    async fn delete_refresh_token(&self, _: &str) -> Result<()> {
-        down()
-    }
-
-    async fn rotate_refresh_token(&self, _: &RotateRefreshToken) -> Result<Rotation> {
-        down()
-    }
-
-    async fn revoke_token(&self, _: &str, _: Option<&str>) -> Result<bool> {
-        down()
-    }
-
-    async fn revoke_family(&self, _: &str) -> Result<()> {
-        down()
-    }
-}
-
-impl ClientStore for Down {
-    fn name(&self) -> &str {
-        "oauth2"
-    }
-
-    async fn fetch_by_client_id(&self, id: &str) -> Result<Client> {
-        if id == "down" {
-            return down();
-        }
-        let mut client = Client::new(id);
-        client.secret = Some(ClientSecret::Plain("xyz".to_owned()));
-        Ok(client)
-    }
-}
-
 #[test]
 fn a_store_that_cannot_be_asked_is_no_no() {
-    let plugin = StaticPlugin::new("down", |hooks: &mut Hooks, _: NoConfig| {
-        hooks.access_token_store(Down);
-        hooks.auth_code_store(NoCodes);
-        hooks.client_store(Down);
-        Ok(())
-    });
-    let config = "[oauth2]\nissuer = 'https://auth.example'";
-    let host: Host = Host::builder().plugin(plugin).config_text(config, ".").build().unwrap();
-    for path in ["/oauth2/introspect", "/oauth2/revoke"] {
-        for id in ["app", "down"] {
+    for has_clients in [false, true] {
+        let host = host_without_stores(has_clients);
+        for path in ["/oauth2/introspect", "/oauth2/revoke"] {
             for hint in ["refresh_token", "access_token"] {
-                let request = http::Request::post(path).header("authorization", basic(id, "xyz"));
+                let request = http::Request::post(path).header("authorization", basic("app", "xyz"));
                 let request = form_in(request, &[("token", "thr_x"), ("token_type_hint", hint)]);
                 let reply = Reply::from(block_on(host.introspection().serve(&request)).unwrap());
                 is_error(&reply, 503, "temporarily_unavailable");
@@ -322,30 +256,5 @@ fn a_store_that_cannot_be_asked_is_no_no() {
                 assert!(!reply.body.contains("hunter2"));
             }
         }
-    }
-}
-
-/// A store of codes, of which there are none here.
-struct NoCodes;
-
-impl AuthCodeStore for NoCodes {
-    fn name(&self) -> &str {
-        "oauth2"
-    }
-
-    async fn save_code(&self, _: &AuthorizationCode) -> Result<()> {
-        down()
-    }
-
-    async fn fetch_by_code(&self, _: &str) -> Result<AuthorizationCode> {
-        down()
-    }
-
-    async fn delete_code(&self, _: &str) -> Result<()> {
-        down()
-    }
-
-    async fn consume_code(&self, _: &str, _: &str, _: &str) -> Result<Consumption> {
-        down()
     }
 }
