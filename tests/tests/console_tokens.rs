@@ -46,6 +46,7 @@ fn a_token_is_made_with_restrictions_shown_once_noted_and_ended() {
     browser.find("//dialog//textarea[@readonly]");
     let token = browser.script("return document.querySelector('dialog textarea').value").as_str().unwrap().to_owned();
     browser.click("//dialog//button[.='Done']");
+    browser.wait_for("return document.querySelector('dialog') === null");
     console.is_nowhere(&token);
     let run = verified(&console, &token);
     assert_eq!(run.code(), 0, "{run}");
