@@ -37,6 +37,7 @@ pub(crate) fn run(config: &Path, output: &Output) -> Result<(), Failure> {
          \x20   {program} verify TOKEN\n\
          \x20   {program} explain TOKEN\n\
          \x20   {program} plugins\n\
+         \x20   {program} serve\n\
          \x20   {program} new my-handler"
     ))
 }
