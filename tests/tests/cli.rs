@@ -20,6 +20,24 @@ fn created(scratch: &Scratch, flags: &[&str]) -> Value {
 }
 
 #[test]
+fn quickstart_makes_a_token_and_every_command_that_it_names_is_one() {
+    let mut scratch = Scratch::new();
+    scratch.signed("");
+    let quickstart = scratch.run(["quickstart"]);
+    assert_eq!(quickstart.code(), 0, "{quickstart}");
+    let said = &quickstart.stdout;
+    assert!(said.contains("May it view the table `pages` of `docs`? yes. May it insert rows there? no."), "{said}");
+    let token = said.split_whitespace().find(|word| word.starts_with("dstok_")).unwrap();
+    assert_eq!(scratch.run(["verify", token]).code(), 0);
+    let next = said.lines().skip_while(|line| *line != "Try next:").filter_map(|line| line.split_whitespace().nth(1));
+    let next: Vec<&str> = next.filter(|word| *word != "next:").collect();
+    assert_eq!(next, ["create", "verify", "explain", "plugins", "serve", "new"]);
+    for command in next {
+        assert_eq!(scratch.run([command, "--help"]).code(), 0, "{command}");
+    }
+}
+
+#[test]
 fn create_has_the_flags_of_datasettes_create_token() {
     let scratch = hostile();
     assert_eq!(created(&scratch, &[])["handler"], "first");
