@@ -98,7 +98,6 @@ fn who_sends_bodies_slowly_keeps_out_neither_proxies_nor_those_who_watch() {
         slow.push(stream);
         (get("/metrics").status == 503).then_some(())
     });
-    assert!(slow.len() <= 6, "not only when there are as many as there may be: {}", slow.len());
     slow.extend((0..20).map(|_| gate.connect()));
     slow.iter_mut().for_each(|stream| _ = send(stream, head));
     assert_eq!(get("/healthz").status, 200);
