@@ -41,6 +41,14 @@ impl<'r> Subject<'r> {
         }
     }
 
+    /// The same of a request that is there as a whole.
+    pub(crate) fn of_request<B>(request: &'r http::Request<B>, client: Option<IpAddr>) -> Self {
+        let (uri, headers) = (request.uri(), request.headers());
+        let host = || headers.get(header::HOST)?.to_str().ok();
+        let (host, method) = (uri.host().or_else(host), request.method().as_str());
+        Self { headers, method, host, path: uri.path(), query: uri.query(), client }
+    }
+
     /// The request in the form of a [`RequestContext`](token_plugin_api::RequestContext), for handlers and events. Without
     /// the query, which may hold secrets.
     pub(crate) fn context(&self) -> String {

@@ -57,7 +57,7 @@ mod token_review;
 
 use std::net::IpAddr;
 
-use http::{Request, Response, header};
+use http::{Request, Response};
 
 use crate::{
     authenticate::{Authenticator, Subject},
@@ -139,15 +139,7 @@ impl Introspection {
 
     /// The request, for handlers and events.
     fn subject<'r>(&self, request: &'r Request<Vec<u8>>) -> Subject<'r> {
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        Subject {
-            headers: request.headers(),
-            method: request.method().as_str(),
-            host: request.uri().host().or(host),
-            path: request.uri().path(),
-            query: request.uri().query(),
-            client: self.client,
-        }
+        Subject::of_request(request, self.client)
     }
 }
 

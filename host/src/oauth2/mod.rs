@@ -170,18 +170,8 @@ impl AuthorizationServer {
 
     /// What is known of a request. Whose word is taken for where it came from, the `[http]` table says.
     fn context_of(&self, request: &Request<Vec<u8>>, peer: Peer) -> RequestContext {
-        let (uri, headers) = (request.uri(), request.headers());
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let proxies = &self.host.0.registry.load().http.trusted_proxies;
-        let subject = Subject {
-            headers,
-            method: request.method().as_str(),
-            host: uri.host().or(host),
-            path: uri.path(),
-            query: None,
-            client: client_address(headers, peer, proxies),
-        };
-        subject.request_context()
+        Subject::of_request(request, client_address(request.headers(), peer, proxies)).request_context()
     }
 
     fn now(&self) -> u64 {
